@@ -1,0 +1,1 @@
+"""Dataset layouts, splits with their manifests, and the line simulator."""

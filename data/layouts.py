@@ -1,0 +1,163 @@
+"""Dataset layouts: where in a folder tree the good images, the defective ones and their masks are.
+
+A layout is one function in `LAYOUTS`. It returns paths only; nothing is decoded here.
+"""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspection.errors import InspectionError
+from inspection.frames import list_images
+
+TEST_SHARE = {"visa": 0.1, "folder": 0.2}
+_MASK_FOLDERS = ("ground_truth", "masks")
+
+
+class DatasetMissing(InspectionError):
+    """The folder does not hold what the layout expects."""
+
+    code = "dataset_missing"
+
+
+class MaskMissing(InspectionError):
+    """A defective image has no mask where its layout says there is one."""
+
+    code = "mask_missing"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image. `defect` is None for a good unit; `mask` marks the defect's pixels, where someone drew it."""
+
+    path: Path
+    defect: str | None = None
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Good images to fit on, and images to evaluate on."""
+
+    train: list[Sample]
+    test: list[Sample]
+
+
+Layout = Callable[[Path, str | None, int], Dataset]
+
+
+def load_dataset(layout: str, root: Path, category: str | None, seed: int = 0) -> Dataset:
+    """The samples of `category` under `root`; `seed` splits good images where the layout does not say how.
+
+    Raises DatasetMissing or MaskMissing.
+    """
+    if layout not in LAYOUTS:
+        raise DatasetMissing(f"there is no layout {layout!r}; choose one of {', '.join(sorted(LAYOUTS))}")
+    if not root.is_dir():
+        raise DatasetMissing(f"{root} is not a folder; --root is the folder that holds the categories")
+    return LAYOUTS[layout](root, category, seed)
+
+
+def mvtec(root: Path, category: str | None, seed: int) -> Dataset:  # noqa: ARG001
+    """`train/good`, `test/<defect>`, `ground_truth/<defect>/<name>_mask.png` (Bergmann et al., 2019). `test` may be
+    absent where images are only to be fitted on."""
+    home = _category_folder(root, category, "mvtec")
+    train = [Sample(path) for path in _images(home / "train" / "good")]
+    test: list[Sample] = []
+    for folder in _subfolders(home / "test") if (home / "test").is_dir() else []:
+        images = list_images(folder)
+        if folder.name == "good":
+            test += [Sample(path) for path in images]
+        else:
+            test += [Sample(path, folder.name, _mask(home / "ground_truth" / folder.name, path)) for path in images]
+    return Dataset(train, test)
+
+
+def visa(root: Path, category: str | None, seed: int) -> Dataset:
+    """`image_anno.csv` with columns image, label, mask, relative to `root` (Zou et al., 2022). Good images are split
+    90/10 by `seed`; every defective one is for testing."""
+    home = _category_folder(root, category, "visa")
+    table = home / "image_anno.csv"
+    try:
+        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetMissing(
+            f"{table} cannot be read; the visa layout needs it with columns image,label,mask"
+        ) from error
+    if not rows or not {"image", "label", "mask"} <= set(rows[0]):
+        raise DatasetMissing(f"{table} has no rows with columns image,label,mask")
+    good, defective = [], []
+    for row in rows:
+        path = root / row["image"]
+        if not path.is_file():
+            raise DatasetMissing(f"{path} is listed in {table} and is not there; complete the dataset")
+        if row["label"] == "normal":
+            good.append(Sample(path))
+            continue
+        if not row["mask"] or not (root / row["mask"]).is_file():
+            raise MaskMissing(f"{path} is defective and its mask {row['mask'] or '(none listed)'} is not there")
+        defective.append(Sample(path, row["label"], root / row["mask"]))
+    train, test = split_good(good, TEST_SHARE["visa"], seed)
+    return Dataset(train, test + defective)
+
+
+def folder(root: Path, category: str | None, seed: int) -> Dataset:
+    """`good/`, one folder per defect, and optionally `masks/<defect>/<name>.png` for all images of a defect or none.
+    Good images are split 80/20 by `seed`. `category` is a folder in `root`, or left out where `root` is it."""
+    home = _category_folder(root, category, "folder") if category else root
+    train, test = split_good([Sample(path) for path in _images(home / "good")], TEST_SHARE["folder"], seed)
+    for defect in _subfolders(home):
+        if defect.name in ("good", *_MASK_FOLDERS):
+            continue
+        masks = next(
+            (home / name / defect.name for name in _MASK_FOLDERS if (home / name / defect.name).is_dir()), None
+        )
+        test += [Sample(path, defect.name, _mask(masks, path) if masks else None) for path in _images(defect)]
+    return Dataset(train, test)
+
+
+LAYOUTS: dict[str, Layout] = {"mvtec": mvtec, "visa": visa, "folder": folder}
+
+
+def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Train and test parts. Each file's place depends on its name and `seed` alone, so more files do not reshuffle."""
+
+    def rank(sample: Sample) -> bytes:
+        return hashlib.sha256(f"{seed}/{sample.path.name}".encode()).digest()
+
+    held = {sample.path for sample in sorted(samples, key=rank)[: round(len(samples) * share)]}
+    return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
+
+
+def _category_folder(root: Path, category: str | None, layout: str) -> Path:
+    if not category:
+        raise DatasetMissing(f"the {layout} layout needs --category, the name of a folder in {root}")
+    home = root / category
+    if not home.is_dir():
+        found = ", ".join(path.name for path in _subfolders(root)) or "none"
+        raise DatasetMissing(f"{root} has no category {category!r}; it holds: {found}")
+    return home
+
+
+def _images(folder: Path) -> list[Path]:
+    images = list_images(folder) if folder.is_dir() else []
+    if not images:
+        raise DatasetMissing(f"{folder} holds no images; put at least one image file there")
+    return images
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DatasetMissing(f"{folder} is not there; the layout needs it")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _mask(folder: Path, image: Path) -> Path:
+    for stem in (f"{image.stem}_mask", image.stem):
+        for suffix in (".png", ".bmp", ".tif", ".tiff", image.suffix):
+            path = folder / f"{stem}{suffix}"
+            if path.is_file():
+                return path
+    raise MaskMissing(f"{image} is defective and has no mask; {folder / (image.stem + '_mask.png')} was expected")

@@ -1,0 +1,73 @@
+"""Split manifests: which files a package was fitted on and which it is evaluated on, each with its SHA-256."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from data.layouts import Sample, load_dataset
+from inspection.errors import InspectionError
+
+
+class SplitOverlap(InspectionError):
+    """A file is in the training data and in the test data."""
+
+    code = "split_overlap"
+
+
+class SplitFile(BaseModel):
+    """One file; paths are relative to the dataset's root, with forward slashes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    sha256: str
+    defect: str | None = None
+    mask: str | None = None
+
+    def sample(self, root: Path) -> Sample:
+        """The sample with its paths under `root`."""
+        return Sample(root / self.path, self.defect, root / self.mask if self.mask else None)
+
+
+class Split(BaseModel):
+    """A dataset, file by file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layout: str
+    category: str | None
+    seed: int
+    train: list[SplitFile]
+    test: list[SplitFile]
+
+
+def make_split(layout: str, root: Path, category: str | None, seed: int = 0) -> Split:
+    """Read the layout and hash every file. Raises SplitOverlap, and as `load_dataset`."""
+    dataset = load_dataset(layout, root, category, seed)
+    train = [_hash(sample, root) for sample in dataset.train]
+    test = [_hash(sample, root) for sample in dataset.test]
+    refuse_overlap({file.sha256 for file in train}, test)
+    return Split(layout=layout, category=category, seed=seed, train=train, test=test)
+
+
+def refuse_overlap(trained: set[str], test: Iterable[SplitFile]) -> None:
+    """Raise SplitOverlap, naming the first file of `test` whose SHA-256 is among `trained`."""
+    shared = [file.path for file in test if file.sha256 in trained]
+    if shared:
+        raise SplitOverlap(
+            f"{shared[0]} is test data and the package was fitted on the same file ({len(shared)} in all); "
+            "keep training and test images apart"
+        )
+
+
+def digest(files: Iterable[SplitFile]) -> str:
+    """One SHA-256 in hex over the sorted SHA-256s of files: independent of names and folders."""
+    return hashlib.sha256("\n".join(sorted(file.sha256 for file in files)).encode()).hexdigest()
+
+
+def _hash(sample: Sample, root: Path) -> SplitFile:
+    sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    mask = sample.mask.relative_to(root).as_posix() if sample.mask else None
+    return SplitFile(path=sample.path.relative_to(root).as_posix(), sha256=sha256, defect=sample.defect, mask=mask)

@@ -1,0 +1,59 @@
+"""`inspection verify`: whether an archive is still as it was recorded."""
+
+from pathlib import Path
+
+import click
+
+from inspection.errors import InspectionError
+
+
+class ArchiveAltered(InspectionError):
+    """Something in the archive is not as it was recorded."""
+
+    code = "archive_altered"
+
+
+@click.command()
+@click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write what was found here, or to standard output (-).",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def verify(archive: Path, json_file: Path | None, quiet: bool) -> None:
+    """Check every record, every chain of records and every image of an archive; name all that does not fit.
+
+    The exit code is 0 for an intact archive. Nothing is written to it.
+    """
+    from tqdm import tqdm
+
+    from inspection.archive import Archive
+    from inspection.json_files import STANDARD_OUTPUT, write_json
+    from inspection.verify import verify_archive
+
+    with Archive(archive, read_only=True) as opened:
+        expected = sum(sequence for sequence, _ in opened.noted_heads().values())
+    with tqdm(total=expected or None, desc="verifying", unit="record", disable=True if quiet else None) as bar:
+        found = verify_archive(archive, bar.update)
+    if json_file:
+        content = {
+            "intact": found.intact,
+            "records": found.entries,
+            "images": found.images,
+            "stations": found.heads,
+            "problems": found.problems,
+        }
+        write_json(json_file, content)
+    if json_file != STANDARD_OUTPUT:
+        for problem in found.problems:
+            click.echo(problem)
+    if not found.intact:
+        count = len(found.problems)
+        raise ArchiveAltered(
+            f"{archive} was altered in {count} place{'' if count == 1 else 's'}; restore it from its backup"
+        )
+    if json_file != STANDARD_OUTPUT:
+        stations = len(found.heads)
+        click.echo(f"archive intact: {found.entries} records, {found.images} images, {stations} stations")

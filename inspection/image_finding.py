@@ -1,0 +1,63 @@
+"""From a stored image to a finding, or to the reason why there is none: what `predict` and `reinspect` do per image."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from inspection.detector import Detector, Finding
+from inspection.errors import InspectionError
+from inspection.frames import Pixels, decode_frame
+from inspection.preprocess import FrameWrongGeometry
+from inspection.verdict import Limits, Reason, Verdict, decide, reject
+
+# Python's own names for objects hold addresses, which would make two runs differ.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an image has no finding: the error's code, one sentence that names the image, and the reason to reject."""
+
+    code: str
+    message: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class ImageFinding:
+    """Either `finding` with the `pixels` `[H, W, 3]` uint8 RGB it was made in, or `failure`."""
+
+    finding: Finding | None = None
+    pixels: Pixels | None = None
+    failure: Failure | None = None
+
+    def verdict(self, limits: Limits) -> Verdict:
+        """The verdict at `limits`; without a finding, a rejection with the reason."""
+        if self.finding is not None:
+            return decide(self.finding.score, limits)
+        return reject(self.failure.reason if self.failure else Reason.FRAME_LOST)
+
+
+def find_in_image(detector: Detector, name: str, read: Callable[[], bytes]) -> ImageFinding:
+    """Read, decode and inspect one image; `name` is used in messages. Never raises: whatever goes wrong is the failure.
+
+    Safe to call from several threads where `read` is.
+    """
+    try:
+        pixels = decode_frame(read(), name, detector.manifest.input.colour)
+    except Exception as error:  # whatever it is, the image must not pass, and the others must go on
+        return ImageFinding(failure=_failure(error, name, Reason.FRAME_UNREADABLE))
+    try:
+        return ImageFinding(detector.find(pixels), pixels)
+    except Exception as error:
+        return ImageFinding(failure=_failure(error, name, Reason.MODEL_FAULT))
+
+
+def _failure(error: Exception, name: str, usual: Reason) -> Failure:
+    """The failure for `error`. Where the error's code is also a reason code, it is the reason; otherwise `usual` is."""
+    if not isinstance(error, InspectionError):
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        return Failure(str(usual), _ADDRESS.sub("", f"{name}: {type(error).__name__}: {first}"), usual)
+    message = f"{name}: {error}" if isinstance(error, FrameWrongGeometry) else str(error)
+    reasons = {str(reason): reason for reason in Reason}
+    return Failure(error.code, _ADDRESS.sub("", message), reasons.get(error.code, usual))

@@ -1,0 +1,89 @@
+"""What a model package says of itself. It travels inside the ONNX file; unknown keys are refused."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from inspection.preprocess import Geometry
+from inspection.verdict import Limits, Outcome
+
+SCHEMA_VERSION: Literal[1] = 1
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+VERSION_PATTERN = r"\d+\.\d+\.\d+"
+Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+Parameter = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneInfo(_Part):
+    """The frozen network that gives the features."""
+
+    name: str
+    sha256: str = Sha256
+    licence: str
+
+
+class DefectClass(_Part):
+    """One class of a classifier, with what it means for the patient."""
+
+    name: str
+    severity: Literal["critical", "major", "minor"]
+
+
+class SplitDigest(_Part):
+    """One part of the data: how many files, and the SHA-256 over their sorted SHA-256s."""
+
+    files: int
+    sha256: str = Sha256
+
+
+class DataInfo(_Part):
+    """What the package was fitted on, without paths: the digests are those of the split manifest."""
+
+    layout: str
+    category: str
+    splits: dict[str, SplitDigest]
+
+
+class LimitsInfo(_Part):
+    """How the limits were set, and on what."""
+
+    method: str
+    false_reject_rate: float = Field(gt=0, lt=1)
+    held_out_good: int
+    held_out_above_review: int
+    held_out_median: FiniteFloat
+    held_out_maximum: FiniteFloat
+
+
+class GoldenFrame(_Part):
+    """A stored model input with what the package said of it when it was made."""
+
+    name: str
+    score: FiniteFloat
+    outcome: Outcome
+
+
+class Manifest(_Part):
+    """The manifest of a package. `created` is set from SOURCE_DATE_EPOCH only: the same fit gives the same file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
+    version: str = Field(pattern=f"^{VERSION_PATTERN}$")
+    product: str
+    algorithm: str
+    parameters: dict[str, Parameter]
+    backbone: BackboneInfo
+    input: Geometry
+    classes: list[DefectClass] = []
+    limits: Limits
+    limits_info: LimitsInfo
+    data: DataInfo
+    golden: list[GoldenFrame] = Field(min_length=1)
+    golden_tolerance: float = Field(gt=0)
+    software: str
+    created: datetime | None = None

@@ -1,0 +1,81 @@
+"""The recipe: what a station runs for one product."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inspection.archive import STATION_NAME
+from inspection.config import read_config
+from inspection.errors import InspectionError
+from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
+from inspection.package import Package, read_package
+from inspection.verdict import Limits
+
+
+class RecipePackageDiffers(InspectionError):
+    """The package file is not the one the recipe names."""
+
+    code = "recipe_package_differs"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PackageRef(_Part):
+    """A package by its file, relative to the recipe, and optionally by its SHA-256, which then must fit."""
+
+    path: Path
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class CameraConfig(BaseModel):
+    """A camera by its kind; the other keys are the options of that kind, checked when it is opened."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    name: str = "camera-1"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(_Part):
+    """A station's work for one product. `limits` replace the package's own; `deadline_ms` runs from the trigger."""
+
+    name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
+    version: str = Field(pattern=f"^{VERSION_PATTERN}$")
+    product: str = Field(max_length=128)
+    station: str = Field(default="station-1", pattern=f"^{STATION_NAME.pattern}$")
+    package: PackageRef
+    camera: CameraConfig | None = None
+    limits: Limits | None = None
+    batch: str | None = Field(default=None, max_length=128)
+    deadline_ms: int = Field(default=1000, ge=1)
+    queue: int = Field(default=8, ge=1, le=1000)
+
+    @property
+    def label(self) -> str:
+        """Name and version, as records carry them."""
+        return f"{self.name} {self.version}"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file. Raises ConfigInvalid."""
+    return read_config(path, Recipe)
+
+
+def recipe_package(recipe: Recipe, folder: Path) -> Package:
+    """The package a recipe in `folder` names. Raises RecipePackageDiffers, and what reading a package raises."""
+    package = read_package(folder / recipe.package.path)
+    wanted = recipe.package.sha256
+    if wanted and package.digest != wanted:
+        raise RecipePackageDiffers(
+            f"{package.source} has SHA-256 {package.digest[:12]}…, and recipe {recipe.label} asks for {wanted[:12]}…; "
+            "put the approved file there"
+        )
+    return package

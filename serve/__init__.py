@@ -1,0 +1,1 @@
+"""The camera-frame inference server: cameras, the line, the HTTP interface and the page."""

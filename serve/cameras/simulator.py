@@ -1,0 +1,38 @@
+"""The line simulator as a camera: units with known truth at a line rate."""
+
+import threading
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from data.simulator import line
+from inspection.frames import Frame
+from serve.cameras.camera import Camera, CameraOptions, Shot, paced
+
+
+class SimulatorOptions(CameraOptions):
+    """`count` units (endless if left out) at `rate_hz`, a share `defect_rate` of them defective."""
+
+    product: Literal["vial", "tablet"] = "vial"
+    rate_hz: float = Field(default=4.0, gt=0, le=1000)
+    defect_rate: float = Field(default=0.2, ge=0, le=1)
+    seed: int = Field(default=0, ge=0)
+    count: int | None = Field(default=None, ge=1)
+
+
+class SimulatorCamera(Camera):
+    """Rendered units; each frame carries its truth, which is recorded and never used for the verdict."""
+
+    Options: ClassVar[type[CameraOptions]] = SimulatorOptions
+
+    def __init__(self, name: str, options: CameraOptions) -> None:
+        assert isinstance(options, SimulatorOptions)
+        self._name, self._options = name, options
+
+    def shots(self, stop: threading.Event) -> Iterator[Shot]:
+        chosen = self._options
+        units = line(chosen.product, chosen.seed, chosen.defect_rate, chosen.count)
+        for number, unit in zip(paced(chosen.rate_hz, stop), units, strict=False):
+            name = f"{chosen.product} {number}"
+            yield Frame(unit.frame, name, self._name, number, truth=unit.defect or "good")

@@ -1,0 +1,34 @@
+"""`inspection serve`: a station with its camera, its archive and its page."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--archive", required=True, type=click.Path(path_type=Path), help="Folder for records and images.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option("--threads", type=click.IntRange(1), help="Cores for one inspection [default: all].")
+def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None) -> None:
+    """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
+    from contextlib import ExitStack
+
+    from serve.server import Server
+    from serve.service import build_service
+
+    with ExitStack() as stack:
+        service = build_service(recipe, archive, stack, threads)
+        server = Server(service, host, port)
+        click.echo(
+            f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} (Ctrl-C stops)"
+        )
+        try:
+            server.run_bound()
+        except KeyboardInterrupt:
+            pass
+        counts = service.tally.snapshot()["outcomes"]
+        click.echo(f"stopped: {counts['PASS']} passed, {counts['REVIEW']} for review, {counts['REJECT']} rejected")

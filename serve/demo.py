@@ -1,0 +1,69 @@
+"""Serve a demonstration line and summarise what it decided against the simulator's truth."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from inspection.records import Entry, from_row
+from inspection.verdict import Outcome
+from inspection.verify import verify_archive
+from serve.server import Server
+from serve.service import build_service
+
+
+def serve_demo(recipe: Path, archive: Path, port: int, units: int, once: bool, say: Callable[[str], object]) -> None:
+    """Serve until `units` are recorded and summarised; unless `once`, go on until a signal."""
+    with ExitStack() as stack:
+        service = build_service(recipe, archive, stack)
+        station = service.station.recipe.station
+        before = next((entry.sequence for entry in service.archive.latest(1) if entry.station == station), 0)
+        server = Server(service, "127.0.0.1", port)
+        say(f"inspecting {units} units; the page is at {server.address}")
+
+        def summarise() -> None:
+            entries = [from_row(row) for row in service.archive.rows(station, before)]
+            say(summary([entry for entry in entries if entry.kind == "unit"][:units]))
+            verification = verify_archive(archive)
+            intact = "intact" if verification.intact else "NOT INTACT: " + "; ".join(verification.problems)
+            say(f"archive {archive}: {verification.entries} records and {verification.images} images, {intact}")
+
+        async def run() -> None:
+            serving = asyncio.create_task(server.serve_bound())
+            while service.tally.snapshot()["units"] < units and not serving.done():
+                await asyncio.sleep(0.05)
+            if not serving.done():
+                await asyncio.to_thread(summarise)
+                if once:
+                    server.finish()
+                else:
+                    say(f"still inspecting: open {server.address} (Ctrl-C stops)")
+            await serving
+
+        asyncio.run(run())
+
+
+def summary(entries: Sequence[Entry]) -> str:
+    """A table of truth against outcome, and the latency."""
+    counts: Counter[tuple[str, str]] = Counter(
+        (str(e.details.get("truth", "unknown")), str(e.outcome)) for e in entries
+    )
+    truths = sorted({truth for truth, _ in counts}, key=lambda truth: (truth != "good", truth))
+    names = [str(outcome) for outcome in Outcome]
+    lines = ["", f"{'truth':<18}" + "".join(f"{name:>8}" for name in names)]
+    lines += [f"{truth:<18}" + "".join(f"{counts[truth, name] or '-':>8}" for name in names) for truth in truths]
+    good = [entry for entry in entries if entry.details.get("truth") == "good"]
+    bad = [entry for entry in entries if entry.details.get("truth") != "good"]
+    stopped = sum(entry.outcome != Outcome.PASS for entry in bad)
+    passed = sum(entry.outcome == Outcome.PASS for entry in good)
+    latencies = sorted(entry.latency_ms for entry in entries if entry.latency_ms is not None)
+    lines.append(
+        f"{len(entries)} units: {stopped} of {len(bad)} defective ones stopped, {passed} of {len(good)} good ones passed; "
+        f"latency p50 {_at(latencies, 0.5):.0f} ms, p99 {_at(latencies, 0.99):.0f} ms"
+    )
+    return "\n".join(lines)
+
+
+def _at(values: Sequence[float], share: float) -> float:
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")

@@ -1,0 +1,50 @@
+"""Inspect an uploaded image as a unit."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, UploadFile
+
+from inspection.errors import InspectionError
+from inspection.frames import Frame, FrameUnreadable, decode_frame, image_suffix
+from inspection.verdict import Reason
+from serve.deps import ServiceDep
+from serve.problems import Problem
+from serve.service import describe
+
+MAX_UPLOAD_BYTES = 64 * 2**20
+
+router = APIRouter(prefix="/api", tags=["inspect"])
+
+
+@router.post("/inspect")
+def inspect(
+    service: ServiceDep,
+    image: UploadFile,
+    unit: Annotated[str | None, Form(max_length=128)] = None,
+    batch: Annotated[str | None, Form(max_length=128)] = None,
+) -> dict[str, Any]:
+    """The verdict on one image file, after its record is durable. An image that cannot be inspected is a REJECT on
+    record and an answer of 422; a verdict that cannot be recorded is an answer of 503."""
+    station = service.station
+    opened = station.clock()
+    name = image.filename or "upload"
+    data = image.file.read(MAX_UPLOAD_BYTES + 1)
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise Problem(
+            413, "upload_too_large", f"{name} is larger than {MAX_UPLOAD_BYTES // 2**20} MiB; send a smaller image"
+        )
+    try:
+        pixels = decode_frame(data, name, station.detector.manifest.input.colour)
+    except InspectionError as error:
+        reason = Reason.FRAME_UNREADABLE if isinstance(error, FrameUnreadable) else Reason.FRAME_WRONG_FORMAT
+        disposition = station.reject(reason, str(error), unit, batch=batch)
+    else:
+        frame = Frame(pixels, name, "upload", encoded=data, suffix=image_suffix(data))
+        disposition = station.inspect(frame, unit, opened, batch)
+    service.account(disposition)
+    answer = describe(disposition)
+    if disposition.entry is None:
+        raise Problem(503, disposition.reason, disposition.message, **answer)
+    if disposition.reason in (Reason.FRAME_UNREADABLE, Reason.FRAME_WRONG_FORMAT, Reason.FRAME_WRONG_GEOMETRY):
+        raise Problem(422, disposition.reason, disposition.message, **answer)
+    return answer

@@ -1,0 +1,89 @@
+"""Read records, their images and their heatmaps."""
+
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Query, Response
+
+from inspection.frames import Pixels, decode_frame, encode_png
+from inspection.heatmap import decode_heatmap, overlay
+from inspection.image_store import ImageChanged, ImageMissing
+from inspection.records import Entry
+from inspection.verdict import Limits, Outcome
+from serve.deps import EntryDep, ServiceDep
+from serve.problems import Problem
+from serve.service import Service, describe_entry
+
+router = APIRouter(prefix="/api/records", tags=["records"])
+Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff"}
+# A stored image never changes under its name.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@router.get("")
+def list_records(
+    service: ServiceDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    kind: Literal["unit", "event"] = "unit",
+    outcome: Outcome | None = None,
+) -> list[dict[str, Any]]:
+    """The newest records first."""
+    return [describe_entry(entry) for entry in service.archive.latest(limit, kind=kind, outcome=outcome)]
+
+
+@router.get("/{station}/{sequence}")
+def read_record(entry: EntryDep) -> dict[str, Any]:
+    """One record."""
+    return describe_entry(entry)
+
+
+@router.get("/{station}/{sequence}/image", response_class=Response)
+def read_image(
+    service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
+) -> Response:
+    """The image as it was recorded, byte for byte, or a PNG no wider than `width`."""
+    name, data = _stored(service, entry, frame, "image")
+    suffix = "." + name.partition(".")[2]
+    if width is None and suffix in _TYPES:
+        return Response(data, media_type=_TYPES[suffix], headers=_FOREVER)
+    return Response(encode_png(_shrunk(_pixels(service, data, name), width)), media_type="image/png", headers=_FOREVER)
+
+
+@router.get("/{station}/{sequence}/heatmap", response_class=Response)
+def read_heatmap(
+    service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
+) -> Response:
+    """The heatmap over the image, as a PNG; its colours are those of the limits that were applied."""
+    image_name, image = _stored(service, entry, frame, "image")
+    heatmap_name, heatmap = _stored(service, entry, frame, "heatmap")
+    pixels = _shrunk(_pixels(service, image, image_name), width)
+    assert entry.review_limit is not None
+    assert entry.reject_limit is not None
+    limits = Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)
+    picture = overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits)
+    return Response(encode_png(picture), media_type="image/png", headers=_FOREVER)
+
+
+def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", "heatmap"]) -> tuple[str, bytes]:
+    name = getattr(entry.frames[frame], which) if frame < len(entry.frames) else None
+    if name is None:
+        raise Problem(404, "image_missing", f"record {entry.name} has no {which} for frame {frame}")
+    try:
+        return name, service.archive.images.get(name)
+    except ImageMissing as error:
+        raise Problem(404, error.code, f"record {entry.name}: {error}") from error
+    except ImageChanged as error:
+        raise Problem(409, error.code, f"record {entry.name}: {error}; run `inspection verify`") from error
+
+
+def _pixels(service: Service, data: bytes, name: str) -> Pixels:
+    return decode_frame(data, name, service.station.detector.manifest.input.colour)
+
+
+def _shrunk(pixels: Pixels, width: int | None) -> Pixels:
+    if width is None or width >= pixels.shape[1]:
+        return pixels
+    height = round(pixels.shape[0] * width / pixels.shape[1])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

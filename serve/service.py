@@ -1,0 +1,99 @@
+"""What the service is made of, put together from a recipe."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inspection.archive import Archive
+from inspection.detector import Detector
+from inspection.recipe import Recipe, read_recipe, recipe_package
+from inspection.records import Entry
+from inspection.station import Disposition, Station
+from serve.cameras import open_camera
+from serve.line import Line, Tally
+from serve.live import LiveEvents
+
+
+@dataclass
+class Service:
+    """A station, its line if it has a camera, and what pages are told."""
+
+    station: Station
+    archive: Archive
+    line: Line | None = None
+    tally: Tally = field(default_factory=Tally)
+    live: LiveEvents = field(default_factory=LiveEvents)
+    archive_fault: str = ""
+
+    def account(self, disposition: Disposition) -> None:
+        """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
+        self.tally.add(disposition)
+        self.archive_fault = "" if disposition.entry else disposition.message
+        self.live.publish({"unit": describe(disposition), "status": self.status()})
+
+    def status(self) -> dict[str, Any]:
+        """What an operator sees at a glance."""
+        recipe, package = self.station.recipe, self.station.detector.package
+        return {
+            "station": recipe.station,
+            "recipe": recipe.label,
+            "product": recipe.product,
+            "batch": recipe.batch,
+            "package": {"name": package.manifest.name, "version": package.manifest.version, "sha256": package.digest},
+            "limits": self.station.limits.model_dump(),
+            "deadline_ms": recipe.deadline_ms,
+            "line": self.line.state if self.line else "no camera",
+            "alarm": self.alarm,
+            "tally": self.tally.snapshot(),
+        }
+
+    @property
+    def alarm(self) -> str:
+        """Why the station does not work as it should, or an empty text."""
+        return self.archive_fault or (self.line.alarm if self.line else "")
+
+
+def build_service(recipe_file: Path, archive_folder: Path, stack: ExitStack, threads: int | None = None) -> Service:
+    """Everything the recipe names, opened and proved; what was opened is closed with `stack`.
+
+    Raises what reading the recipe, the package and the archive raises, GoldenMismatch, and CameraUnavailable.
+    """
+    recipe: Recipe = read_recipe(recipe_file)
+    detector = Detector(recipe_package(recipe, recipe_file.parent), threads=threads)
+    camera = open_camera(recipe.camera) if recipe.camera else None
+    archive = stack.enter_context(Archive(archive_folder))
+    service = Service(Station(recipe, detector, archive), archive)
+    service.line = Line(service.station, camera, service.account) if camera else None
+    return service
+
+
+def describe(disposition: Disposition) -> dict[str, Any]:
+    """A disposition as JSON for pages and machines."""
+    return {
+        "unit": disposition.unit,
+        "outcome": disposition.outcome,
+        "reason": disposition.reason,
+        "message": disposition.message,
+        "record": describe_entry(disposition.entry) if disposition.entry else None,
+    }
+
+
+def describe_entry(entry: Entry) -> dict[str, Any]:
+    """A record as JSON, with the addresses of its pictures."""
+    base = f"/api/records/{entry.station}/{entry.sequence}"
+    first = entry.frames[0] if entry.frames else None
+    links = {
+        "self": base,
+        "image": f"{base}/image" if first and first.image else None,
+        "heatmap": f"{base}/heatmap" if first and first.heatmap else None,
+    }
+    names = (
+        "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package", "outcome",
+        "reason", "score", "review_limit", "reject_limit", "latency_ms", "previous", "hash",
+    )  # fmt: skip
+    frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
+               "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
+    return {name: getattr(entry, name) for name in names} | {
+        "frames": frames, "details": dict(entry.details), "links": links,
+    }  # fmt: skip

@@ -1,0 +1,85 @@
+"""`inspection evaluate`: what a package file is worth on labelled images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option(
+    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa or folder."
+)
+@click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
+@click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")
+@click.option("--split-seed", default=0, show_default=True, help="As it was for `train`.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures here.")
+@click.option(
+    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write plots here [default: beside --json]."
+)
+@click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def evaluate(
+    package: Path,
+    layout: str,
+    root: Path,
+    category: str | None,
+    split_seed: int,
+    json_file: Path | None,
+    plots: Path | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Measure PACKAGE on a dataset's test images; images it was fitted on are refused."""
+    from data.splits import make_split
+    from inspection.detector import Detector
+    from inspection.files import make_folder, write_durably
+    from inspection.package import read_package
+    from training.evaluate import figures, score_images
+    from training.plots import write_plots
+
+    loaded = read_package(package)
+    split = make_split(layout, root, category, split_seed)
+    detector = Detector(loaded, threads=threads)
+    scored = score_images(detector, split.test, root, quiet=quiet)
+    result = figures(scored, detector, root)
+    click.echo(summary(loaded.label, result))
+    if json_file:
+        make_folder(json_file.parent)
+        write_durably(json_file, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    plots = plots or (json_file.with_name(f"{json_file.stem}-plots") if json_file else None)
+    if plots:
+        written = write_plots(plots, scored, loaded.manifest.limits, loaded.manifest.input.colour, loaded.manifest.name)
+        click.echo("plots: " + ", ".join(str(path) for path in written))
+
+
+def summary(label: str, result: dict[str, Any]) -> str:
+    """The figures as a few lines for a person; percentages, with 95 % intervals where there is one."""
+    data, latency = result["test_data"], result["latency_ms"]
+    lines = [f"{label} on {data['good']} good and {data['defective']} defective images"]
+    interval = result["image_auroc_interval"]
+    spread = f" ({_percent(interval[0])} to {_percent(interval[1])})" if interval else ""
+    lines.append(f"  image AUROC          {_percent(result['image_auroc'])}{spread}")
+    for key, name in (
+        ("pixel_auroc", "pixel AUROC"),
+        ("aupro_30", "AUPRO to 30 % FPR"),
+        ("aupro_05", "AUPRO to 5 % FPR"),
+    ):
+        lines.append(f"  {name:<20} {_percent(result[key])}")
+    for key, name in (("detection_rate", "defective stopped"), ("false_reject_rate", "good stopped")):
+        rate = result[key]
+        low, high = _percent(rate["low"]), _percent(rate["high"])
+        lines.append(f"  {name:<20} {_percent(rate['rate'])} ({low} to {high}; {rate['count']} of {rate['total']})")
+    for defect, part in result["per_defect"].items():
+        stopped = part["detection_rate"]
+        area = _percent(part["image_auroc"])
+        lines.append(f"    {defect:<18} AUROC {area}, stopped {stopped['count']} of {stopped['total']}")
+    times = ", ".join(f"{name} {value:.1f}" for name, value in latency.items())
+    lines.append(f"  latency in ms        {times}; {result['images_per_second']:.1f} images/s")
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

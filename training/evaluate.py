@@ -1,0 +1,145 @@
+"""Evaluate a package file on labelled images: the figures, on raw scores, of the detector as it will run."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.layouts import DatasetMissing
+from data.masks import read_mask
+from data.splits import SplitFile, SplitOverlap, digest
+from inspection.detector import Detector
+from inspection.frames import read_frame
+from inspection.heatmap import Heatmap, enlarge
+from inspection.preprocess import FrameWrongGeometry
+from inspection.verdict import Limits, Outcome, decide
+from training.metrics import aupro, auroc, clopper_pearson
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One evaluated image: its score, its map on the detector's grid, and how long the finding took."""
+
+    file: SplitFile
+    path: Path
+    score: float
+    heatmap: Heatmap
+    latency_ms: float
+
+    @property
+    def defective(self) -> bool:
+        """Whether the unit on it is defective."""
+        return self.file.defect is not None
+
+    def outcome(self, limits: Limits) -> Outcome:
+        """The verdict at `limits`."""
+        return decide(self.score, limits).outcome
+
+
+def score_images(detector: Detector, files: Sequence[SplitFile], root: Path, *, quiet: bool = True) -> list[Scored]:
+    """Run the detector over the files in order. Raises SplitOverlap where it was fitted on one of them."""
+    if not files:
+        raise DatasetMissing(f"{root} holds no test images; an evaluation needs good and defective ones")
+    known = [file.path for file in files if detector.package.was_trained_on(file.sha256)]
+    if known:
+        raise SplitOverlap(
+            f"{known[0]} was training data of {detector.package.label} ({len(known)} of the test images were); "
+            "evaluate on images it has not seen"
+        )
+    scored = []
+    for file in tqdm(files, "evaluating", unit="image", disable=quiet):
+        path = root / file.path
+        frame = read_frame(path, detector.manifest.input.colour)
+        start = time.perf_counter()
+        try:
+            finding = detector.find(frame.pixels)
+        except FrameWrongGeometry as error:
+            raise FrameWrongGeometry(f"{path}: {error}") from error
+        elapsed = (time.perf_counter() - start) * 1000
+        scored.append(Scored(file, path, finding.score, finding.heatmap, elapsed))
+    return scored
+
+
+def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[str, Any]:
+    """All figures as plain JSON values; rates and areas lie between 0 and 1, and None stands for "cannot be told"."""
+    manifest = detector.manifest
+    scores = np.array([item.score for item in scored])
+    defective = np.array([item.defective for item in scored])
+    outcomes = [item.outcome(manifest.limits) for item in scored]
+    latencies = np.array([item.latency_ms for item in scored])
+    return {
+        "package": {"name": manifest.name, "version": manifest.version, "sha256": detector.package.digest},
+        "test_data": {
+            "images": len(scored),
+            "good": int((~defective).sum()),
+            "defective": int(defective.sum()),
+            "sha256": digest(item.file for item in scored),
+        },
+        "image_auroc": auroc(scores, defective),
+        "image_auroc_interval": auroc_interval(scores, defective),
+        **_pixel_figures(scored, root, manifest.input.height, manifest.input.width),
+        "per_defect": _per_defect(scored, outcomes),
+        "detection_rate": _rate(outcomes, defective),
+        "false_reject_rate": _rate(outcomes, ~defective),
+        "outcomes": {
+            name: {str(o): sum(x is o for x, w in zip(outcomes, which, strict=True) if w) for o in Outcome}
+            for name, which in (("good", ~defective), ("defective", defective))
+        },
+        "limits": manifest.limits.model_dump(),
+        "latency_ms": {f"p{q}": float(np.percentile(latencies, q)) for q in (50, 95, 99)},
+        "images_per_second": float(1000 / latencies.mean()),
+        "scores": [{"file": item.file.path, "defect": item.file.defect, "score": item.score} for item in scored],
+    }
+
+
+def auroc_interval(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> list[float] | None:
+    """The 95 % interval of the image AUROC: 1,000 seeded bootstrap samples within the good and the defective images."""
+    if defective.all() or not defective.any():
+        return None
+    random = np.random.default_rng(0)
+    good, bad = scores[~defective], scores[defective]
+    truth = np.repeat([False, True], [len(good), len(bad)])
+    areas = []
+    for _ in range(1000):
+        sample = np.concatenate([random.choice(good, len(good)), random.choice(bad, len(bad))])
+        areas.append(auroc(sample, truth))
+    return [float(value) for value in np.percentile(np.array(areas, dtype=float), [2.5, 97.5])]
+
+
+def _pixel_figures(scored: Sequence[Scored], root: Path, height: int, width: int) -> dict[str, float | None]:
+    """Pixel AUROC and AUPRO at the model input's resolution, over good images and defective ones with a mask."""
+    marked = [item for item in scored if item.file.mask or not item.defective]
+    if not any(item.file.mask for item in marked):
+        return {"pixel_auroc": None, "aupro_30": None, "aupro_05": None}
+    maps = [enlarge(item.heatmap, height, width) for item in marked]
+    empty = np.zeros((height, width), dtype=bool)
+    masks = [read_mask(root / item.file.mask, height, width) if item.file.mask else empty for item in marked]
+    area_30, area_05 = aupro(maps, masks, max_fprs=(0.3, 0.05))
+    pixel = auroc(np.concatenate([m.ravel() for m in maps]), np.concatenate([m.ravel() for m in masks]))
+    return {"pixel_auroc": pixel, "aupro_30": area_30, "aupro_05": area_05}
+
+
+def _per_defect(scored: Sequence[Scored], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    good = [item.score for item in scored if not item.defective]
+    result: dict[str, Any] = {}
+    for defect in sorted({item.file.defect for item in scored if item.file.defect}):
+        which = np.array([item.file.defect == defect for item in scored])
+        own = [item.score for item in scored if item.file.defect == defect]
+        truth = np.repeat([False, True], [len(good), len(own)])
+        result[defect] = {
+            "images": len(own),
+            "image_auroc": auroc(np.array(good + own), truth),
+            "detection_rate": _rate(outcomes, which),
+        }
+    return result
+
+
+def _rate(outcomes: Sequence[Outcome], which: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of the chosen units do not pass: rejected or held for review, either way they leave the line."""
+    chosen = [outcome for outcome, use in zip(outcomes, which, strict=True) if use]
+    return asdict(clopper_pearson(sum(outcome is not Outcome.PASS for outcome in chosen), len(chosen)))

@@ -1,0 +1,55 @@
+"""Limits from the scores of good images that the detector was not fitted on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspection.errors import BadUsage
+from inspection.verdict import Limits
+
+_TAIL_SHARE = 0.2
+_REJECT_FACTOR = 10
+_ENOUGH = 10
+
+
+@dataclass(frozen=True)
+class LimitSetting:
+    """Limits with the method that gave them and the share of held-out good images at or above the review limit."""
+
+    limits: Limits
+    method: str
+    above_review: int
+
+
+def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSetting:
+    """Limits from held-out good scores `[n]`, for a wanted share of good units that do not pass.
+
+    `review_limit` is the score that a share of `false_reject_rate` of good units reaches; `reject_limit` the one that a
+    tenth of that share reaches. Between the two, a person decides. Where at least ten of the held-out images lie beyond
+    a limit it is the order statistic of rank ceil((n + 1)(1 - rate)) (distribution-free: Vovk's conformal quantile).
+    With fewer, one odd image would set it; the tail above the 80 % quantile is then taken as exponential (peaks over
+    threshold with shape 0, maximum likelihood).
+    Raises BadUsage for a rate outside (0, 0.5] or fewer than two scores.
+    """
+    if not 0 < false_reject_rate <= 0.5:
+        raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {false_reject_rate}")
+    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    if len(scores) < 2:
+        raise BadUsage(f"limits need at least two held-out good images, got {len(scores)}; add good images")
+    review, review_method = _quantile(scores, false_reject_rate)
+    reject, reject_method = _quantile(scores, false_reject_rate / _REJECT_FACTOR)
+    limits = Limits(review_limit=review, reject_limit=max(review, reject))
+    method = f"review: {review_method}; reject: {reject_method}"
+    return LimitSetting(limits, method, int((scores >= review).sum()))
+
+
+def _quantile(scores: NDArray[np.float64], rate: float) -> tuple[float, str]:
+    """The score that a share `rate` of good units reaches. A unit passes below it, so it lies just above that rank."""
+    if len(scores) * rate >= _ENOUGH:
+        rank = int(np.ceil((len(scores) + 1) * (1 - rate)))
+        return float(np.nextafter(scores[rank - 1], np.inf)), "order statistic"
+    floor = float(np.quantile(scores, 1 - _TAIL_SHARE))
+    scale = float((scores[scores >= floor] - floor).mean())
+    limit = floor + scale * float(np.log(_TAIL_SHARE / min(rate, _TAIL_SHARE)))
+    return float(np.nextafter(limit, np.inf)), "exponential tail"

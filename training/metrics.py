@@ -1,0 +1,78 @@
+"""Figures of merit, on raw scores, each with its interval where it is a rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+Scores = NDArray[np.floating]
+Truth = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`count` of `total` with its exact (Clopper-Pearson, 1934) interval at `confidence`."""
+
+    count: int
+    total: int
+    rate: float | None
+    low: float
+    high: float
+    confidence: float = 0.95
+
+
+def clopper_pearson(count: int, total: int, confidence: float = 0.95) -> Rate:
+    """The exact binomial interval. No trials prove nothing: rate None, interval 0 to 1."""
+    if not 0 <= count <= total:
+        msg = f"a count lies between 0 and its total, got {count} of {total}"
+        raise ValueError(msg)
+    alpha = (1 - confidence) / 2
+    low = float(stats.beta.ppf(alpha, count, total - count + 1)) if count else 0.0
+    high = float(stats.beta.ppf(1 - alpha, count + 1, total - count)) if count < total else 1.0
+    return Rate(count, total, count / total if total else None, low, high, confidence)
+
+
+def auroc(scores: Scores, defective: Truth) -> float | None:
+    """Area under the ROC curve of `scores` `[n]` against `defective` `[n]`; None where one of the two is absent."""
+    if defective.all() or not defective.any():
+        return None
+    return float(roc_auc_score(defective, scores))
+
+
+def aupro(
+    maps: Sequence[Scores], masks: Sequence[Truth], *, max_fprs: Sequence[float] = (0.3, 0.05)
+) -> list[float | None]:
+    """Area under the per-region overlap curve up to each false-positive rate, divided by that rate (Bergmann et al.,
+    2021): exact, over every distinct value, with regions the 8-connected components of `masks`.
+
+    `maps` and `masks` are `[h, w]` each; all images, good ones too. None where there is no region or no normal pixel.
+    """
+    weights: list[NDArray[np.float64]] = []
+    regions = 0
+    for mask in masks:
+        count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        share = np.zeros(count)
+        share[1:] = 1 / statistics[1:, cv2.CC_STAT_AREA]
+        weights.append(share[labels].ravel())
+        regions += count - 1
+    overlap = np.concatenate(weights)
+    normal = overlap == 0
+    if regions == 0 or not normal.any():
+        return [None for _ in max_fprs]
+    values = np.concatenate([np.ravel(m) for m in maps])
+    order = np.argsort(-values, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)  # the end of each run of equal values
+    fpr = np.concatenate([[0.0], np.cumsum(normal[order])[last] / normal.sum()])
+    pro = np.concatenate([[0.0], np.cumsum(overlap[order])[last] / regions])
+    return [_area(fpr, pro, limit) for limit in max_fprs]
+
+
+def _area(fpr: NDArray[np.float64], pro: NDArray[np.float64], limit: float) -> float:
+    inside = fpr <= limit
+    x = np.append(fpr[inside], limit)
+    y = np.append(pro[inside], np.interp(limit, fpr, pro))
+    return float(np.trapezoid(y, x) / limit)

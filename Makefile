@@ -1,16 +1,16 @@
-# make demo   the main job: train, serve, inspect, log, on simulated vials (no torch)
+# make demo   the main job: train, serve, inspect, record, on simulated vials (needs no torch)
 # make test   everything that CI runs: style, types, import rule, tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint tests clean
+.PHONY: demo test lint tests browser clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/inspection demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev browser
 	$(MAKE) --no-print-directory lint tests
 
 lint:
@@ -26,14 +26,21 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing the runtime into $(VENV)"
+	@echo "Installing the runtime into $(VENV) (about a minute)"
 	$(PIP) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing everything the tests use into $(VENV) (torch is large: some minutes)"
+	@echo "Installing what the tests use into $(VENV) (torch is large: some minutes)"
 	$(PIP) -e '.[train,openvino,dev]'
 	@touch $@ $(VENV)/.runtime
+
+# The page is tested in a real browser. Elsewhere than on Debian, install Chromium by hand.
+browser:
+	@command -v chromium >/dev/null || { \
+	  echo "Installing Chromium for the tests of the page"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	} || echo "Chromium could not be installed: the tests of the page say so"
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,4 +1,4 @@
-"""Configuration files: YAML read into a typed model, with errors that name the file, the key and what would be right."""
+"""Configuration files: YAML read into a typed model, with errors that name file, key and what would be right."""
 
 import difflib
 from pathlib import Path
@@ -23,7 +23,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    keys = [loader.construct_object(key) for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
@@ -36,7 +36,7 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 def read_config(path: Path, model: type[Model]) -> Model:
     """The model in a YAML file. Raises ConfigInvalid."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

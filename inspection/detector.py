@@ -66,7 +66,7 @@ class Detector:
             close = math.isclose(score, golden.score, rel_tol=0, abs_tol=self.manifest.golden_tolerance)
             if not close or outcome is not golden.outcome:
                 raise GoldenMismatch(
-                    f"{self.package.source} gives {score:.6g} ({outcome}) for its golden frame {golden.name!r} and gave "
+                    f"{self.package.source} gives {score:.6g} ({outcome}) for its golden frame {golden.name!r}, gave "
                     f"{golden.score:.6g} ({golden.outcome}) when it was made; this machine or runtime must not serve it"
                 )
 

@@ -18,8 +18,8 @@ def write_durably(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
         sync_folder(path.parent)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)

@@ -24,8 +24,8 @@ Pixels = NDArray[np.uint8]
 
 # What OpenCV lists as readable; a dataset folder is searched for these.
 IMAGE_EXTENSIONS = frozenset(
-    ".bmp .dib .jpeg .jpg .jpe .jp2 .png .webp .avif .pbm .pgm .ppm .pxm .pnm .pfm .sr .ras .tiff .tif "
-    ".exr .hdr .pic .gif".split()
+    [".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm", ".pxm"]
+    + [".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif"]
 )
 MAX_PIXELS = 100_000_000
 _WANTED = {"rgb": "8-bit RGB", "mono": "8-bit greyscale"}

@@ -37,7 +37,7 @@ def overlay(pixels: Pixels, heatmap: Heatmap, limits: Limits, opacity: float = 0
     strength = np.clip((large - low) / (high - low), 0.0, 1.0)
     colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
     weight = (opacity * np.minimum(1.0, strength * 2))[:, :, None]
-    return (pixels * (1 - weight) + colours * weight).astype(np.uint8)
+    return np.asarray(pixels * (1 - weight) + colours * weight, dtype=np.uint8)
 
 
 def encode_heatmap(heatmap: Heatmap) -> bytes:

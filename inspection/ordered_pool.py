@@ -1,7 +1,7 @@
 """A function mapped over a long list by several threads, with results in order and memory that stays flat."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,9 @@ Result = TypeVar("Result")
 _AHEAD = 4  # items under way or done early for each thread: enough that a slow item does not leave a core idle
 
 
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Generator[Result, None, None]:
     """`function` of each item, in the order of `items`, which is read in this thread and only a little ahead.
 
     What `function` or `items` raises comes out at its place. Closing the iterator waits for the calls under way and

@@ -153,5 +153,6 @@ def _manifest(text: str, source: str) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise NotAPackage(
-            f"{source} has a manifest that this version (schema {SCHEMA_VERSION}) does not read: {where}: {first['msg']}"
+            f"{source} has a manifest that schema {SCHEMA_VERSION} does not read: {where}: {first['msg']}; "
+            "use the software version that made it"
         ) from error

@@ -33,7 +33,7 @@ class Geometry(BaseModel):
 
     @classmethod
     def for_frames(cls, pixels: Pixels, size: int, colour: Colour = "rgb", multiple: int = 16) -> "Geometry":
-        """Keep the ratio of `pixels` `[H, W, 3]`, with the area of a square of `size` pixels, in steps of `multiple`."""
+        """Keep the ratio of `pixels` `[H, W, 3]`, with the area of a square of side `size`, in steps of `multiple`."""
         aspect = pixels.shape[1] / pixels.shape[0]
 
         def step(length: float) -> int:
@@ -77,7 +77,7 @@ def shrink(pixels: Pixels, height: int, width: int) -> Pixels:
 def _triangle(factor: float) -> NDArray[np.float32]:
     reach = int(np.ceil(factor)) - 1
     taps = np.maximum(0.0, 1.0 - np.abs(np.arange(-reach, reach + 1)) / max(factor, 1.0))
-    return (taps / taps.sum()).astype(np.float32)
+    return np.asarray(taps / taps.sum(), dtype=np.float32)
 
 
 def _uint8(image: NDArray[np.generic]) -> Pixels:

@@ -94,7 +94,7 @@ def row_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json({name: row[name] for name in _HASHED}).encode()).hexdigest()
 
 
-def from_row(row: Mapping[str, Any]) -> Entry:
+def from_row(row: Mapping[Any, Any]) -> Entry:
     """The entry in a row."""
     values = dict(row)
     values["frames"] = tuple(FrameRecord(**frame) for frame in json.loads(values["frames"]))

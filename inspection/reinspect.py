@@ -3,6 +3,7 @@
 Interrupted at any moment and started again, a run ends with the same bytes in every file as one that was not.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -48,9 +49,9 @@ class Reinspection:
             progress(done, pinned.units)
             items = self._remaining(done, last, results.path)
             with closing(map_in_order(self._inspect, items, self._threads)) as finished:
-                for done, result in enumerate(finished, done + 1):
+                for number, result in enumerate(finished, done + 1):
                     results.append(result.line())
-                    progress(done, pinned.units)
+                    progress(number, pinned.units)
             tally = Tally()
             for line in results.results():
                 tally.add(UnitResult.from_line(line))
@@ -80,10 +81,8 @@ class Reinspection:
     def _remaining(self, done: int, last: Line | None, path: Path) -> Iterator[WorkItem]:
         """The items after the first `done`, of which the last must be the one that `last` is the result of."""
         items = self.work.items()
-        passed = None
-        for passed in islice(items, done):
-            pass
-        if last is not None and (passed is None or passed.key != UnitResult.from_line(last).key):
+        passed = deque(islice(items, done), maxlen=1)
+        if last is not None and (not passed or passed[0].key != UnitResult.from_line(last).key):
             raise ResultsOfAnotherRun(f"{path} holds results that are not those of this source; choose another folder")
         return items
 

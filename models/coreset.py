@@ -60,7 +60,8 @@ def _pick(rows: Rows, nearest: NDArray[np.float32], count: int) -> list[int]:
     bound = nearest.min()
     squares = np.einsum("nd,nd->n", rows, rows)
     between = np.maximum(squares[:, None] + squares[None] - 2 * rows @ rows.T, 0)
-    distance, chosen = nearest.copy(), []
+    distance = nearest.copy()
+    chosen: list[int] = []
     while len(chosen) < count:
         best = int(np.argmax(distance))
         if distance[best] <= 0 or (chosen and distance[best] < bound):

@@ -37,7 +37,7 @@ features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P
 # |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
 _MEMORY = """
 memory (float[P, {channels}] features) => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[1] last = {{1}}, int64[1] cells = {{-1}}, int64[3] shape = {{-1, {rows}, {columns}}}, int64[2] both = {{1, 2}}> {{
+<int64[1] last = {{1}}, int64[3] shape = {{-1, {rows}, {columns}}}, int64[2] both = {{1, 2}}> {{
     products = Gemm (features, bank, squares)
     nearest = ReduceMin <keepdims = 0> (products, last)
     own = ReduceSumSquare <keepdims = 0> (features, last)
@@ -95,12 +95,11 @@ def _parse(text: str, **weights: NDArray[np.float32]) -> onnx.ModelProto:
 
 def _finish(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
     """Give inputs and outputs their names in the package's interface, and check the whole."""
-    for value in [*model.graph.input, *model.graph.output]:
-        value.name = names.get(value.name, value.name)
+    for info in [*model.graph.input, *model.graph.output]:
+        info.name = names.get(info.name, info.name)
     for node in model.graph.node:
         for values in (node.input, node.output):
-            for index, value in enumerate(values):
-                values[index] = names.get(value, value)
+            values[:] = [names.get(value, value) for value in values]
     model.graph.name, model.producer_name = "inspection", "pharma-inspection"
     onnx.checker.check_model(model)
     return model

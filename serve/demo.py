@@ -59,7 +59,8 @@ def summary(entries: Sequence[Entry]) -> str:
     passed = sum(entry.outcome == Outcome.PASS for entry in good)
     latencies = sorted(entry.latency_ms for entry in entries if entry.latency_ms is not None)
     lines.append(
-        f"{len(entries)} units: {stopped} of {len(bad)} defective ones stopped, {passed} of {len(good)} good ones passed; "
+        f"{len(entries)} units: {stopped} of {len(bad)} defective ones stopped, "
+        f"{passed} of {len(good)} good ones passed; "
         f"latency p50 {_at(latencies, 0.5):.0f} ms, p99 {_at(latencies, 0.99):.0f} ms"
     )
     return "\n".join(lines)

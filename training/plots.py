@@ -39,7 +39,7 @@ def _histogram(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
     bins = np.linspace(min(scores.min(), 0.0), max(scores.max(), limits.reject_limit) * 1.02, 50)
     for wanted, colour, name in ((False, GOOD, "good"), (True, DEFECTIVE, "defective")):
         chosen = [item.score for item in scored if item.defective is wanted]
-        axes.hist(chosen, bins=bins, color=colour, alpha=0.7, label=f"{name} ({len(chosen)})")
+        axes.hist(chosen, bins=bins.tolist(), color=colour, alpha=0.7, label=f"{name} ({len(chosen)})")
     axes.axvline(limits.review_limit, color=LIMIT, linestyle="--", label=f"review limit {limits.review_limit:.3g}")
     axes.axvline(limits.reject_limit, color=LIMIT, linestyle="-", label=f"reject limit {limits.reject_limit:.3g}")
     axes.set(title=f"{title}: scores", xlabel="anomaly score (distance)", ylabel="images")

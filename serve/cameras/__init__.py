@@ -1,12 +1,11 @@
 """Cameras, in a plain registry: one file and one line here for a new kind."""
 
+from inspection.config import validate
+from inspection.recipe import CameraConfig
 from serve.cameras.camera import Camera, CameraUnavailable, Fault, Shot
 from serve.cameras.folder import FolderCamera
 from serve.cameras.opencv import OpenCvCamera
 from serve.cameras.simulator import SimulatorCamera
-
-from inspection.config import validate
-from inspection.recipe import CameraConfig
 
 CAMERAS: dict[str, type[Camera]] = {
     "folder": FolderCamera,

@@ -15,7 +15,7 @@ import click
 @click.option("--threads", type=click.IntRange(1), help="Cores for one inspection [default: all].")
 def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
-    from contextlib import ExitStack
+    from contextlib import ExitStack, suppress
 
     from serve.server import Server
     from serve.service import build_service
@@ -26,9 +26,7 @@ def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None
         click.echo(
             f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} (Ctrl-C stops)"
         )
-        try:
+        with suppress(KeyboardInterrupt):
             server.run_bound()
-        except KeyboardInterrupt:
-            pass
         counts = service.tally.snapshot()["outcomes"]
         click.echo(f"stopped: {counts['PASS']} passed, {counts['REVIEW']} for review, {counts['REJECT']} rejected")

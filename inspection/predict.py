@@ -1,0 +1,102 @@
+"""Predict: single image files through a package, outside of any archive."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inspection.detector import Detector
+from inspection.errors import InspectionError
+from inspection.files import write_durably
+from inspection.frames import FrameUnreadable, encode_png, list_images
+from inspection.heatmap import overlay
+from inspection.image_finding import Failure, find_in_image
+from inspection.verdict import Verdict
+from inspection.work_list import NoImages
+
+_LONGEST_STEM = 100  # characters: a file's name has 255 bytes at most
+
+
+class ImagesNotInspected(InspectionError):
+    """Some of the images have no finding."""
+
+    code = "images_not_inspected"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of one file: its verdict at the package's limits, the raw score (None without a finite one), the
+    picture of its heatmap if one was written, and why there is no finding, if there is none."""
+
+    path: Path
+    verdict: Verdict
+    score: float | None
+    heatmap: Path | None
+    failure: Failure | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "path": str(self.path),
+            "outcome": str(self.verdict.outcome),
+            "reason": str(self.verdict.reason),
+            "score": self.score,
+            "heatmap": str(self.heatmap) if self.heatmap else None,
+            "error": {"code": self.failure.code, "message": self.failure.message} if self.failure else None,
+        }
+
+
+def listed_images(paths: Iterable[Path]) -> list[Path]:
+    """The paths, with each folder replaced by the images directly in it. Raises NoImages for a folder without any."""
+    images: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            images.append(path)
+            continue
+        found = list_images(path)
+        if not found:
+            raise NoImages(f"{path} holds no image directly in it; give a folder of PNG or JPEG files, or files")
+        images += found
+    return images
+
+
+def predict_image(detector: Detector, path: Path, heatmap: Path | None = None) -> Prediction:
+    """Inspect one file; its overlay, of the frame's size, is written to `heatmap`. An image that has no finding is a
+    REJECT with its failure. Raises OutputNotWritable."""
+    found = find_in_image(detector, str(path), lambda: _read(path))
+    limits = detector.manifest.limits
+    if heatmap and found.finding and found.pixels is not None:
+        write_durably(heatmap, encode_png(overlay(found.pixels, found.finding.heatmap, limits)))
+    score = found.finding.score if found.finding else math.nan
+    return Prediction(
+        path=path,
+        verdict=found.verdict(limits),
+        score=score if math.isfinite(score) else None,
+        heatmap=heatmap if heatmap and found.finding else None,
+        failure=found.failure,
+    )
+
+
+def heatmap_files(images: Iterable[Path], folder: Path) -> list[Path]:
+    """A file in `folder` for each image's overlay, named after the image: no two alike (in capitals or not), and none
+    that is itself one of the images."""
+    images = list(images)
+    taken = {str(image.resolve()).casefold() for image in images}
+    files = []
+    for image in images:
+        stem, number = image.stem[:_LONGEST_STEM], 1
+        file = folder / f"{stem}.heatmap.png"
+        while str(file.resolve()).casefold() in taken:
+            number += 1
+            file = folder / f"{stem}-{number}.heatmap.png"
+        taken.add(str(file.resolve()).casefold())
+        files.append(file)
+    return files
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FrameUnreadable(f"{path} cannot be read ({error.strerror}); give the path of an image file") from error

@@ -5,6 +5,7 @@ A layout is one function in `LAYOUTS`. It returns paths only; nothing is decoded
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from inspection.frames import list_images
 
 TEST_SHARE = {"visa": 0.1, "folder": 0.2}
 _MASK_FOLDERS = ("ground_truth", "masks")
+_VISA_COLUMNS = {"image", "label", "mask"}
 
 
 class DatasetMissing(InspectionError):
@@ -82,14 +84,16 @@ def visa(root: Path, category: str | None, seed: int) -> Dataset:
     table = home / "image_anno.csv"
     try:
         rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetMissing(
             f"{table} cannot be read; the visa layout needs it with columns image,label,mask"
         ) from error
-    if not rows or not {"image", "label", "mask"} <= set(rows[0]):
-        raise DatasetMissing(f"{table} has no rows with columns image,label,mask")
+    if not rows or not _VISA_COLUMNS <= set(rows[0]):
+        raise DatasetMissing(f"{table} has no rows with columns image,label,mask; write them as VisA does")
     good, defective = [], []
-    for row in rows:
+    for line, row in enumerate(rows, start=2):
+        if not row["image"] or not row["label"] or any(Path(row[name] or "").is_absolute() for name in _VISA_COLUMNS):
+            raise DatasetMissing(f"line {line} of {table} needs an image and a label, with paths relative to {root}")
         path = root / row["image"]
         if not path.is_file():
             raise DatasetMissing(f"{path} is listed in {table} and is not there; complete the dataset")
@@ -97,7 +101,8 @@ def visa(root: Path, category: str | None, seed: int) -> Dataset:
             good.append(Sample(path))
             continue
         if not row["mask"] or not (root / row["mask"]).is_file():
-            raise MaskMissing(f"{path} is defective and its mask {row['mask'] or '(none listed)'} is not there")
+            named = row["mask"] or "(none listed)"
+            raise MaskMissing(f"{path} is defective and its mask {named} is not there; complete the dataset")
         defective.append(Sample(path, row["label"], root / row["mask"]))
     train, test = split_good(good, TEST_SHARE["visa"], seed)
     return Dataset(train, test + defective)
@@ -122,18 +127,24 @@ LAYOUTS: dict[str, Layout] = {"mvtec": mvtec, "visa": visa, "folder": folder}
 
 
 def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Train and test parts. Each file's place depends on its name and `seed` alone, so more files do not reshuffle."""
+    """Train and test parts. A file's place depends on its name and `seed` alone, so that where images are added none
+    moves from training to test; about `share` are for testing, and one at least where there are two."""
 
-    def rank(sample: Sample) -> bytes:
-        return hashlib.sha256(f"{seed}/{sample.path.name}".encode()).digest()
+    def rank(sample: Sample) -> float:
+        name = hashlib.sha256(os.fsencode(f"{seed}/{sample.path.name}")).digest()
+        return int.from_bytes(name[:8]) / 2**64
 
-    held = {sample.path for sample in sorted(samples, key=rank)[: round(len(samples) * share)]}
+    held = {sample.path for sample in samples if rank(sample) < share}
+    if not held and len(samples) > 1:
+        held = {min(samples, key=rank).path}
     return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
 
 
 def _category_folder(root: Path, category: str | None, layout: str) -> Path:
     if not category:
         raise DatasetMissing(f"the {layout} layout needs --category, the name of a folder in {root}")
+    if Path(category).is_absolute() or ".." in Path(category).parts:
+        raise DatasetMissing(f"--category is the name of a folder in {root}, got {category!r}")
     home = root / category
     if not home.is_dir():
         found = ", ".join(path.name for path in _subfolders(root)) or "none"
@@ -155,9 +166,8 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _mask(folder: Path, image: Path) -> Path:
+    masks = {path.stem: path for path in list_images(folder)} if folder.is_dir() else {}
     for stem in (f"{image.stem}_mask", image.stem):
-        for suffix in (".png", ".bmp", ".tif", ".tiff", image.suffix):
-            path = folder / f"{stem}{suffix}"
-            if path.is_file():
-                return path
+        if stem in masks:
+            return masks[stem]
     raise MaskMissing(f"{image} is defective and has no mask; {folder / (image.stem + '_mask.png')} was expected")

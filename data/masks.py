@@ -16,16 +16,20 @@ class MaskUnreadable(InspectionError):
 
 
 def read_mask(path: Path, height: int, width: int) -> NDArray[np.bool_]:
-    """The mask in a file (any value above zero is defect) at `[height, width]`. A defect never vanishes by shrinking.
+    """The mask in a file (a pixel with any value above zero is defect) at `[height, width]`.
 
-    Raises MaskUnreadable.
+    A target pixel is defect where at least half of what it covers is. A region that would vanish by that keeps every
+    pixel that it touches. Raises MaskUnreadable.
     """
     try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):
         image = None
     if image is None:
         raise MaskUnreadable(f"{path} is not a readable mask; give an image whose defect pixels are above zero")
-    share = cv2.resize((image > 0).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    marked = (image > 0).any(axis=2).astype(np.float32)
+    share = cv2.resize(marked, (width, height), interpolation=cv2.INTER_AREA)
     mask: NDArray[np.bool_] = share >= 0.5
-    return mask if mask.any() else share > 0
+    _, regions = cv2.connectedComponents((share > 0).astype(np.uint8), connectivity=8)
+    vanished = (regions > 0) & ~np.isin(regions, regions[mask])
+    return mask | vanished

@@ -24,6 +24,7 @@ from inspection.schema import entries
 
 STATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PAGE = 1000
+_migrating = threading.Lock()  # Alembic keeps its context in module globals
 
 
 class ArchiveFault(InspectionError):
@@ -183,7 +184,9 @@ def _sqlite_engine(database: Path, *, read_only: bool) -> Engine:
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA busy_timeout = 5000")
-        if not read_only:
+        if read_only:  # damaged text is read all the same, so that `verify` can name its record
+            connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
 
@@ -198,7 +201,7 @@ def _sqlite_engine(database: Path, *, read_only: bool) -> Engine:
 def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.connect().execution_options(immediate=True) as connection:
+    with _migrating, engine.connect().execution_options(immediate=True) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

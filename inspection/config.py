@@ -57,7 +57,8 @@ def validate(content: dict[str, Any], model: type[Model], source: str) -> Model:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """One sentence on the first thing wrong; an unknown key comes with the nearest valid one."""
-    first = error.errors()[0]
+    # An unknown key first: where one is misspelt, the right one is missing as well.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in first["loc"]]
     where = ".".join(place) or "the whole"
     if first["type"] == "extra_forbidden":

@@ -23,11 +23,13 @@ Colour = Literal["rgb", "mono"]
 Pixels = NDArray[np.uint8]
 
 # What OpenCV lists as readable; a dataset folder is searched for these.
-IMAGE_EXTENSIONS = frozenset(
-    [".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm", ".pxm"]
-    + [".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif"]
-)
+IMAGE_EXTENSIONS = frozenset({
+    ".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm",
+    ".pxm", ".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif",
+})  # fmt: skip
 MAX_PIXELS = 100_000_000
+# Pillow's remarks on damaged files: what matters in them becomes an error of ours, in one sentence.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 _WANTED = {"rgb": "8-bit RGB", "mono": "8-bit greyscale"}
 _MODE = {"rgb": "RGB", "mono": "L"}
 _MODE_NAMES = {
@@ -74,8 +76,7 @@ def decode_frame(data: bytes, name: str, colour: Colour = "rgb") -> Pixels:
     if not data:
         raise FrameUnreadable(f"{name} is empty (0 bytes); a complete image file is needed")
     try:
-        with warnings.catch_warnings(), Image.open(BytesIO(data)) as image:
-            warnings.simplefilter("ignore")
+        with Image.open(BytesIO(data)) as image:
             _check_header(image, data, name, colour)
             image.load()
             pixels = np.asarray(image)

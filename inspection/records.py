@@ -83,8 +83,8 @@ def to_row(draft: Draft, station: str, sequence: int, previous: str, recorded_at
     row = asdict(draft)
     row["frames"] = canonical_json(row["frames"])
     row["details"] = canonical_json(dict(draft.details))
-    for name in _FLOATS:  # a database returns 3.0 for 3, and the hash must not change by that
-        row[name] = None if row[name] is None else float(row[name])
+    for name in _FLOATS:  # a database returns 3.0 for 3 and 0.0 for -0.0, and the hash must not change by that
+        row[name] = None if row[name] is None else float(row[name]) + 0.0
     row |= {"station": station, "sequence": sequence, "previous": previous, "recorded_at": recorded_at}
     return row | {"hash": row_hash(row)}
 

@@ -44,7 +44,7 @@ def verify_archive(folder: Path, progress: Callable[[], object] = lambda: None) 
                 for row in _walk_chain(archive, station, noted.get(station), result):
                     _check_images(archive, row, checked, result)
                     progress()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
         cause = str(getattr(error, "orig", error)).splitlines()[0]
         raise ArchiveFault(f"{folder} cannot be read as an archive ({cause}); restore it from its backup") from error
     result.images = len(checked)

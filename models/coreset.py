@@ -32,22 +32,24 @@ def k_centre_greedy(
     squares = np.concatenate([np.einsum("nd,nd->n", rows, rows) for rows in segments])
     nearest = np.full(total, np.inf, dtype=np.float32)
     block = np.array([np.random.default_rng(seed).integers(total)])
-    centres = [_take(segments, starts, block)]
-    picked = 0
+    new = _take(segments, starts, block)
+    centres: list[Rows] = []
+    known: set[bytes] = set()
     while True:
-        _shrink(nearest, segments, starts, squares, centres[-1])
+        new = _unknown(new, known)
+        if len(new):
+            centres.append(new)
+            _shrink(nearest, segments, starts, squares, new)
+            progress(len(new))
         nearest[block] = 0
-        picked += len(block)
-        progress(len(block))
-        if picked >= count:
+        if len(known) >= count:
             break
         candidates = _farthest(nearest, min(_CANDIDATES, total))
         rows = _take(segments, starts, candidates)
-        chosen = _pick(rows, nearest[candidates], count - picked)
+        chosen = _pick(rows, nearest[candidates], count - len(known))
         if not chosen:
             break
-        block = candidates[chosen]
-        centres.append(rows[chosen])
+        block, new = candidates[chosen], rows[chosen]
     return np.concatenate(centres)
 
 
@@ -70,6 +72,16 @@ def _pick(rows: Rows, nearest: NDArray[np.float32], count: int) -> list[int]:
         distance = np.minimum(distance, between[best])
         distance[best] = 0
     return chosen
+
+
+def _unknown(rows: Rows, known: set[bytes]) -> Rows:
+    """The rows that are not yet `known`, to which they are added: rounding puts a row's twin a little way off it."""
+    fresh = []
+    for index, row in enumerate(rows):
+        if (content := row.tobytes()) not in known:
+            known.add(content)
+            fresh.append(index)
+    return rows[fresh]
 
 
 def _take(segments: Sequence[Rows], starts: NDArray[np.int_], indices: NDArray[np.intp]) -> Rows:

@@ -37,7 +37,8 @@ class PatchCore:
         dimensions = sum(backbone.channels)
         rows, columns = grid(geometry)
         most = memory_mb * 2**20 // (dimensions * _BYTES + _ROW_OVERHEAD)
-        capacity = max(1, min(most, images * rows * columns) // folds)
+        largest_fold = -(-images // folds) * rows * columns
+        capacity = max(1, min(most // folds, largest_fold))
         self._folds = [Reservoir(capacity, dimensions, seed + fold) for fold in range(folds)]
         self.row_budget = capacity * folds
         self.parameters: dict[str, Parameter] = {"bank": bank, "folds": folds, "memory_mb": memory_mb, "seed": seed}

@@ -6,42 +6,53 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from inspection.errors import InspectionError
 from inspection.records import Entry, from_row
 from inspection.verdict import Outcome
 from inspection.verify import verify_archive
-from serve.server import Server
-from serve.service import build_service
+from serve.server import Server, listen
+from serve.service import Service, build_service
+
+
+class DemoFailed(InspectionError):
+    """The demonstration did not come to what it is to show."""
+
+    code = "demo_failed"
 
 
 def serve_demo(recipe: Path, archive: Path, port: int, units: int, once: bool, say: Callable[[str], object]) -> None:
-    """Serve until `units` are recorded and summarised; unless `once`, go on until a signal."""
+    """Serve until `units` are recorded and summarised; unless `once`, go on until a signal. Raises DemoFailed."""
     with ExitStack() as stack:
+        listener = stack.enter_context(listen("127.0.0.1", port))
         service = build_service(recipe, archive, stack)
-        station = service.station.recipe.station
-        before = next((entry.sequence for entry in service.archive.latest(1) if entry.station == station), 0)
-        server = Server(service, "127.0.0.1", port)
+        before = service.archive.noted_heads().get(service.station.recipe.station, (0, ""))[0]
+        server = Server(service, listener)
         say(f"inspecting {units} units; the page is at {server.address}")
-
-        def summarise() -> None:
-            entries = [from_row(row) for row in service.archive.rows(station, before)]
-            say(summary([entry for entry in entries if entry.kind == "unit"][:units]))
-            verification = verify_archive(archive)
-            intact = "intact" if verification.intact else "NOT INTACT: " + "; ".join(verification.problems)
-            say(f"archive {archive}: {verification.entries} records and {verification.images} images, {intact}")
 
         async def run() -> None:
             serving = asyncio.create_task(server.serve_bound())
-            while service.tally.snapshot()["units"] < units and not serving.done():
-                await asyncio.sleep(0.05)
-            if not serving.done():
-                await asyncio.to_thread(summarise)
-                if once:
-                    server.finish()
-                else:
+            try:
+                while service.tally.snapshot()["units"] < units and not service.alarm and not serving.done():
+                    await asyncio.sleep(0.05)
+                await asyncio.to_thread(_summarise, service, before, units, say)
+                if not once and not serving.done():
                     say(f"still inspecting: open {server.address} (Ctrl-C stops)")
-            await serving
+                    await serving
+            finally:
+                server.finish()
+                await serving
 
         asyncio.run(run())
+
+
+def _summarise(service: Service, before: int, units: int, say: Callable[[str], object]) -> None:
+    rows = service.archive.rows(service.station.recipe.station, before)
+    say(summary([entry for entry in map(from_row, rows) if entry.kind == "unit"][:units]))
+    verification = verify_archive(service.archive.folder)
+    intact = "intact" if verification.intact else "NOT INTACT: " + "; ".join(verification.problems)
+    say(f"archive {service.archive.folder}: {verification.entries} records and {verification.images} images, {intact}")
+    if service.alarm or not verification.intact:
+        raise DemoFailed(service.alarm or f"{service.archive.folder} was altered; remove it and try again")
 
 
 def summary(entries: Sequence[Entry]) -> str:
@@ -57,7 +68,7 @@ def summary(entries: Sequence[Entry]) -> str:
     bad = [entry for entry in entries if entry.details.get("truth") != "good"]
     stopped = sum(entry.outcome != Outcome.PASS for entry in bad)
     passed = sum(entry.outcome == Outcome.PASS for entry in good)
-    latencies = sorted(entry.latency_ms for entry in entries if entry.latency_ms is not None)
+    latencies = sorted(e.latency_ms for e in entries if e.score is not None and e.latency_ms is not None)
     lines.append(
         f"{len(entries)} units: {stopped} of {len(bad)} defective ones stopped, "
         f"{passed} of {len(good)} good ones passed; "

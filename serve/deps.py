@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from inspection.records import Entry
 from serve.problems import Problem
@@ -17,7 +17,7 @@ def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-def _entry(service: ServiceDep, station: str, sequence: int) -> Entry:
+def _entry(service: ServiceDep, station: str, sequence: Annotated[int, Path(ge=1, lt=2**63)]) -> Entry:
     entry = service.archive.get(station, sequence)
     if entry is None:
         raise Problem(404, "record_missing", f"there is no record {station}/{sequence} in this archive")

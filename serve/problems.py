@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 
 from inspection.errors import InspectionError
 
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "upload_too_large"}
+
 
 class Problem(Exception):
     """An answer of 400 and more. `more` are the problem's own members beside the standard ones."""
@@ -51,5 +53,8 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        return problem_response(error.status_code, code, str(error.detail))
+        return problem_response(error.status_code, _CODES.get(error.status_code, "http_error"), str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def _unknown(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(500, "internal_error", f"the service failed ({type(error).__name__}); see its log")

@@ -1,6 +1,7 @@
 """Run the application, so that a signal stops it within seconds although pages listen to it."""
 
 import asyncio
+import signal
 import socket
 from types import FrameType
 
@@ -18,19 +19,18 @@ class PortUnavailable(InspectionError):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server on a bound socket; it ends live event streams before it waits for open connections."""
+    """uvicorn's server on a socket from `listen`; it ends live event streams before it waits for open connections."""
 
-    def __init__(self, service: Service, host: str, port: int) -> None:
-        self._service = service
-        self._socket = _bind(host, port)
-        self.address = f"http://{host}:{self._socket.getsockname()[1]}/"
-        app = create_app(service)
-        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, lifespan="on"))
+    def __init__(self, service: Service, listener: socket.socket) -> None:
+        self._service, self._listener = service, listener
+        host, port = listener.getsockname()[:2]
+        self.address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        super().__init__(uvicorn.Config(create_app(service), log_level="warning", timeout_graceful_shutdown=5))
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called on SIGINT and SIGTERM."""
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Called on SIGINT and SIGTERM: a normal end, so the signal is not raised again afterwards as uvicorn would."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
         self.finish()
-        super().handle_exit(sig, frame)
 
     def finish(self) -> None:
         """Stop soon: no new connections, the line drained, everything recorded."""
@@ -38,23 +38,29 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def serve_bound(self) -> None:
-        """Serve until a signal or `finish`."""
-        await self.serve([self._socket])
+        """Run the service and answer until a signal or `finish`. Raises ArchiveFault if the start is not recorded."""
+        self._service.start(asyncio.get_running_loop())
+        try:
+            await self.serve([self._listener])
+        finally:
+            await asyncio.to_thread(self._service.stop)
 
     def run_bound(self) -> None:
-        """`serve_bound` with an event loop of its own; a signal is a normal end."""
+        """`serve_bound` with an event loop of its own."""
         asyncio.run(self.serve_bound())
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises PortUnavailable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        listener.bind((host, port))
+        listener.listen()
     except OSError as error:
-        bound.close()
+        listener.close()
         raise PortUnavailable(
             f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port"
         ) from error
-    return bound
+    return listener

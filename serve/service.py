@@ -1,5 +1,6 @@
 """What the service is made of, put together from a recipe."""
 
+import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,14 @@ from inspection.detector import Detector
 from inspection.recipe import Recipe, read_recipe, recipe_package
 from inspection.records import Entry
 from inspection.station import Disposition, Station
+from inspection.verdict import Reason
 from serve.cameras import open_camera
-from serve.line import Line, Tally
-from serve.live import LiveEvents
+from serve.line import Line
+from serve.live import LiveEvent, LiveEvents
+from serve.tally import Tally
+
+# What is wrong with the station and not with the unit. It is an alarm until a unit is decided otherwise.
+_STATION_FAULTS = frozenset({Reason.ARCHIVE_FAULT, Reason.MODEL_FAULT, Reason.FRAME_LOST})
 
 
 @dataclass
@@ -24,13 +30,28 @@ class Service:
     line: Line | None = None
     tally: Tally = field(default_factory=Tally)
     live: LiveEvents = field(default_factory=LiveEvents)
-    archive_fault: str = ""
+    fault: str = ""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the line, if there is one; live events are for listeners on `loop`. Raises ArchiveFault."""
+        self.live.attach(loop)
+        if self.line:
+            self.line.start()
+
+    def stop(self) -> None:
+        """Let the line finish the units it has, and record its end."""
+        if self.line:
+            self.line.stop()
 
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
         self.tally.add(disposition)
-        self.archive_fault = "" if disposition.entry else disposition.message
-        self.live.publish({"unit": describe(disposition), "status": self.status()})
+        self.fault = disposition.message if disposition.reason in _STATION_FAULTS else ""
+        self.live.publish(LiveEvent("unit", {"unit": describe(disposition), "status": self.status()}))
+
+    def changed(self) -> None:
+        """Show that the line's state or alarm is another."""
+        self.live.publish(LiveEvent("status", self.status()))
 
     def status(self) -> dict[str, Any]:
         """What an operator sees at a glance."""
@@ -51,7 +72,7 @@ class Service:
     @property
     def alarm(self) -> str:
         """Why the station does not work as it should, or an empty text."""
-        return self.archive_fault or (self.line.alarm if self.line else "")
+        return (self.line.alarm if self.line else "") or self.fault
 
 
 def build_service(recipe_file: Path, archive_folder: Path, stack: ExitStack, threads: int | None = None) -> Service:
@@ -61,10 +82,10 @@ def build_service(recipe_file: Path, archive_folder: Path, stack: ExitStack, thr
     """
     recipe: Recipe = read_recipe(recipe_file)
     detector = Detector(recipe_package(recipe, recipe_file.parent), threads=threads)
-    camera = open_camera(recipe.camera) if recipe.camera else None
+    camera = open_camera(recipe.camera, recipe_file) if recipe.camera else None
     archive = stack.enter_context(Archive(archive_folder))
     service = Service(Station(recipe, detector, archive), archive)
-    service.line = Line(service.station, camera, service.account) if camera else None
+    service.line = Line(service.station, camera, service.account, service.changed) if camera else None
     return service
 
 

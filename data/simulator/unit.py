@@ -60,26 +60,38 @@ class SimulatorRefusal(InspectionError, ValueError):
 
 
 class UnknownProduct(SimulatorRefusal):
+    """There is no such product."""
+
     code = "unknown_simulated_product"
 
 
 class UnknownDefect(SimulatorRefusal):
+    """The product has no such defect."""
+
     code = "unknown_simulated_defect"
 
 
 class BadFrameSize(SimulatorRefusal):
+    """A frame is too small to draw the product in."""
+
     code = "bad_simulated_frame_size"
 
 
 class BadSeed(SimulatorRefusal):
+    """A seed is below zero."""
+
     code = "bad_simulator_seed"
 
 
 class BadDefectRate(SimulatorRefusal):
+    """A share of defective units is not between 0 and 1."""
+
     code = "bad_defect_rate"
 
 
 class BadCount(SimulatorRefusal):
+    """A number of units is below zero."""
+
     code = "bad_unit_count"
 
 

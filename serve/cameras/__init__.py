@@ -1,6 +1,8 @@
 """Cameras, in a plain registry: one file and one line here for a new kind."""
 
-from inspection.config import validate
+from pathlib import Path
+
+from inspection.config import ConfigInvalid, validate
 from inspection.recipe import CameraConfig
 from serve.cameras.camera import Camera, CameraUnavailable, Fault, Shot
 from serve.cameras.folder import FolderCamera
@@ -14,13 +16,13 @@ CAMERAS: dict[str, type[Camera]] = {
 }
 
 
-def open_camera(config: CameraConfig) -> Camera:
+def open_camera(config: CameraConfig, recipe_file: Path) -> Camera:
     """The camera a recipe asks for. Raises ConfigInvalid for wrong options, CameraUnavailable where it is not there."""
+    where = f"{recipe_file}: camera {config.name!r}"
     if config.kind not in CAMERAS:
-        raise CameraUnavailable(f"there is no camera kind {config.kind!r}; choose one of {', '.join(sorted(CAMERAS))}")
+        raise ConfigInvalid(f"{where}: there is no kind {config.kind!r}; choose one of {', '.join(sorted(CAMERAS))}")
     kind = CAMERAS[config.kind]
-    options = validate(config.options, kind.Options, f"camera {config.name!r} ({config.kind})")
-    return kind(config.name, options)
+    return kind(config.name, validate(config.options, kind.Options, f"{where} ({config.kind})"), recipe_file.parent)
 
 
 __all__ = ["CAMERAS", "Camera", "CameraUnavailable", "Fault", "Shot", "open_camera"]

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -33,7 +34,7 @@ Shot = Frame | Fault
 
 
 class CameraOptions(BaseModel):
-    """Base of a kind's options: unknown keys are refused."""
+    """Base of a kind's options: unknown keys are refused. Relative paths are seen from the recipe's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,8 +45,8 @@ class Camera(ABC):
     Options: ClassVar[type[CameraOptions]] = CameraOptions
 
     @abstractmethod
-    def __init__(self, name: str, options: CameraOptions) -> None:
-        """Open it. Raises CameraUnavailable."""
+    def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:
+        """Open it; `folder` is the recipe's. Raises CameraUnavailable."""
 
     @abstractmethod
     def shots(self, stop: threading.Event) -> Iterator[Shot]:

@@ -27,13 +27,14 @@ class FolderCamera(Camera):
 
     Options: ClassVar[type[CameraOptions]] = FolderOptions
 
-    def __init__(self, name: str, options: CameraOptions) -> None:
+    def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:
         assert isinstance(options, FolderOptions)
-        if not options.path.is_dir():
-            raise CameraUnavailable(f"camera {name!r}: {options.path} is not a folder; give one with images")
-        self._files = list_images(options.path)
+        source = folder / options.path
+        if not source.is_dir():
+            raise CameraUnavailable(f"camera {name!r}: {source} is not a folder; give one with images")
+        self._files = list_images(source)
         if not self._files:
-            raise CameraUnavailable(f"camera {name!r}: {options.path} holds no images; put at least one there")
+            raise CameraUnavailable(f"camera {name!r}: {source} holds no images; put at least one there")
         self._name, self._options = name, options
 
     def shots(self, stop: threading.Event) -> Iterator[Shot]:

@@ -14,13 +14,18 @@ from inspection.frames import Frame
 from inspection.verdict import Reason
 from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot
 
+_OPEN_TIMEOUT_MS = 10_000
+
 
 class OpenCvOptions(CameraOptions):
-    """`source` is a camera's number, an address such as `rtsp://…`, or a video file. A live source that falls silent
-    is opened again every `reconnect_s` seconds; a file ends. `rate_hz` thins a faster source out."""
+    """`source` is a camera's number, an address such as `rtsp://…`, or a video file, which is played to its end.
+
+    `rate_hz` thins a faster live source out, and replaces a file's own rate. An address that is silent for `silence_s`
+    has lost a frame; a live source that lost one is opened again every `reconnect_s`."""
 
     source: int | str
     rate_hz: float | None = Field(default=None, gt=0, le=1000)
+    silence_s: float = Field(default=3.0, gt=0, le=3600)
     reconnect_s: float = Field(default=2.0, gt=0, le=3600)
 
 
@@ -29,43 +34,58 @@ class OpenCvCamera(Camera):
 
     Options: ClassVar[type[CameraOptions]] = OpenCvOptions
 
-    def __init__(self, name: str, options: CameraOptions) -> None:
+    def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:
         assert isinstance(options, OpenCvOptions)
         self._name, self._options = name, options
-        self._is_file = isinstance(options.source, str) and "://" not in options.source
-        if self._is_file and not Path(str(options.source)).is_file():
-            raise CameraUnavailable(
-                f"camera {name!r}: {options.source} is not a file; give a video, a number or an address"
-            )
-        self._capture = cv2.VideoCapture(options.source)
+        self._source = options.source
+        self._is_address = isinstance(self._source, str) and "://" in self._source
+        self._is_file = isinstance(self._source, str) and not self._is_address
+        if self._is_file:
+            self._source = str(folder / str(self._source))
+            if not Path(self._source).is_file():
+                raise CameraUnavailable(
+                    f"camera {name!r}: {self._source} is not a file; give a video, a number or an address"
+                )
+        self._capture = self._open()
         if not self._capture.isOpened():
             raise CameraUnavailable(
-                f"camera {name!r}: {options.source} cannot be opened; is it connected and not in use?"
+                f"camera {name!r}: {self._source} cannot be opened; is it connected, not in use, and a video?"
             )
 
     def shots(self, stop: threading.Event) -> Iterator[Shot]:
-        number, due = 0, time.monotonic()
+        number, due, rate_hz = 0, time.monotonic(), self._options.rate_hz
+        if self._is_file:
+            rate_hz = rate_hz or self._capture.get(cv2.CAP_PROP_FPS) or None
         try:
             while not stop.is_set():
                 read, image = self._capture.read()
-                if not read and self._is_file:
+                if stop.is_set() or (not read and self._is_file):
                     return
                 if not read:
-                    yield Fault(Reason.FRAME_LOST, f"camera {self._name!r} ({self._options.source}) gave no frame")
+                    yield Fault(Reason.FRAME_LOST, f"camera {self._name!r} ({self._source}) gave no frame")
                     self._reopen(stop)
                     continue
-                if self._options.rate_hz and not self._is_file and time.monotonic() < due:
+                if self._is_file and stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                if time.monotonic() < due:
                     continue
-                if self._options.rate_hz:
-                    stop.wait(max(0.0, due - time.monotonic()))
-                    due = max(due, time.monotonic() - 1) + 1 / self._options.rate_hz
+                if rate_hz:
+                    due = max(due + 1 / rate_hz, time.monotonic())
                 pixels = np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
-                yield Frame(pixels, f"{self._options.source} {number}", self._name, number)
+                yield Frame(pixels, f"{self._source} {number}", self._name, number)
                 number += 1
         finally:
             self._capture.release()
 
+    def _open(self) -> cv2.VideoCapture:
+        if not self._is_address:
+            return cv2.VideoCapture(self._source)
+        # Left to itself FFmpeg waits for half a minute, and neither a lost camera would show nor the line stop in time.
+        silence = [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._options.silence_s * 1000)]
+        waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS, *silence]
+        return cv2.VideoCapture(str(self._source), cv2.CAP_FFMPEG, waits)
+
     def _reopen(self, stop: threading.Event) -> None:
         self._capture.release()
         if not stop.wait(self._options.reconnect_s):
-            self._capture = cv2.VideoCapture(self._options.source)
+            self._capture = self._open()

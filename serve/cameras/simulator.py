@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -26,7 +27,7 @@ class SimulatorCamera(Camera):
 
     Options: ClassVar[type[CameraOptions]] = SimulatorOptions
 
-    def __init__(self, name: str, options: CameraOptions) -> None:
+    def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:  # noqa: ARG002
         assert isinstance(options, SimulatorOptions)
         self._name, self._options = name, options
 

@@ -15,18 +15,18 @@ import click
 @click.option("--threads", type=click.IntRange(1), help="Cores for one inspection [default: all].")
 def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
-    from contextlib import ExitStack, suppress
+    from contextlib import ExitStack
 
-    from serve.server import Server
+    from serve.server import Server, listen
     from serve.service import build_service
 
     with ExitStack() as stack:
+        listener = stack.enter_context(listen(host, port))
         service = build_service(recipe, archive, stack, threads)
-        server = Server(service, host, port)
+        server = Server(service, listener)
         click.echo(
             f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} (Ctrl-C stops)"
         )
-        with suppress(KeyboardInterrupt):
-            server.run_bound()
+        server.run_bound()
         counts = service.tally.snapshot()["outcomes"]
         click.echo(f"stopped: {counts['PASS']} passed, {counts['REVIEW']} for review, {counts['REJECT']} rejected")

@@ -13,6 +13,12 @@ from serve.service import describe
 
 MAX_UPLOAD_BYTES = 64 * 2**20
 
+
+def too_large(name: str) -> str:
+    """The sentence for whoever sends more than is read."""
+    return f"{name} is larger than {MAX_UPLOAD_BYTES / 2**20:g} MiB; send a smaller image"
+
+
 router = APIRouter(prefix="/api", tags=["inspect"])
 
 
@@ -30,9 +36,7 @@ def inspect(
     name = image.filename or "upload"
     data = image.file.read(MAX_UPLOAD_BYTES + 1)
     if len(data) > MAX_UPLOAD_BYTES:
-        raise Problem(
-            413, "upload_too_large", f"{name} is larger than {MAX_UPLOAD_BYTES // 2**20} MiB; send a smaller image"
-        )
+        raise Problem(413, "upload_too_large", too_large(name))
     try:
         pixels = decode_frame(data, name, station.detector.manifest.input.colour)
     except InspectionError as error:

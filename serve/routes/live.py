@@ -32,10 +32,11 @@ def status(service: ServiceDep) -> dict[str, Any]:
 
 @router.get("/api/events", response_class=EventSourceResponse)
 async def events(service: ServiceDep) -> AsyncIterator[ServerSentEvent]:
-    """A server-sent event `unit` for each disposition, with the status after it."""
-    yield ServerSentEvent(event="status", data=service.status())
-    async for event in service.live.listen():
-        yield ServerSentEvent(event="unit", data=event)
+    """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change."""
+    with service.live.listener() as listened:
+        yield ServerSentEvent(event="status", data=service.status())
+        async for event in listened:
+            yield ServerSentEvent(event=event.name, data=event.data)
 
 
 @router.get("/health")

@@ -18,8 +18,9 @@ from serve.service import Service, describe_entry
 router = APIRouter(prefix="/api/records", tags=["records"])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff"}
-# A stored image never changes under its name.
-_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_SHOWN_AS_THEY_ARE = {"image/png", "image/jpeg"}
+# The address names a record, not a content: another archive behind the same address has another image there.
+_FRESH = {"Cache-Control": "no-cache"}
 
 
 @router.get("")
@@ -43,12 +44,15 @@ def read_record(entry: EntryDep) -> dict[str, Any]:
 def read_image(
     service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
 ) -> Response:
-    """The image as it was recorded, byte for byte, or a PNG no wider than `width`."""
+    """The image as it was recorded, byte for byte; or, no wider than `width`, a picture that a browser shows."""
     name, data = _stored(service, entry, frame, "image")
-    suffix = "." + name.partition(".")[2]
-    if width is None and suffix in _TYPES:
-        return Response(data, media_type=_TYPES[suffix], headers=_FOREVER)
-    return Response(encode_png(_shrunk(_pixels(service, data, name), width)), media_type="image/png", headers=_FOREVER)
+    media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
+    if width is None:
+        return Response(data, media_type=media_type, headers=_FRESH)
+    pixels = _pixels(service, data, name)
+    if width >= pixels.shape[1] and media_type in _SHOWN_AS_THEY_ARE:
+        return Response(data, media_type=media_type, headers=_FRESH)
+    return _png(_shrunk(pixels, width))
 
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)
@@ -62,8 +66,7 @@ def read_heatmap(
     assert entry.review_limit is not None
     assert entry.reject_limit is not None
     limits = Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)
-    picture = overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits)
-    return Response(encode_png(picture), media_type="image/png", headers=_FOREVER)
+    return _png(overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits))
 
 
 def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", "heatmap"]) -> tuple[str, bytes]:
@@ -78,6 +81,10 @@ def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", 
         raise Problem(409, error.code, f"record {entry.name}: {error}; run `inspection verify`") from error
 
 
+def _png(pixels: Pixels) -> Response:
+    return Response(encode_png(pixels), media_type="image/png", headers=_FRESH)
+
+
 def _pixels(service: Service, data: bytes, name: str) -> Pixels:
     return decode_frame(data, name, service.station.detector.manifest.input.colour)
 
@@ -85,5 +92,5 @@ def _pixels(service: Service, data: bytes, name: str) -> Pixels:
 def _shrunk(pixels: Pixels, width: int | None) -> Pixels:
     if width is None or width >= pixels.shape[1]:
         return pixels
-    height = round(pixels.shape[0] * width / pixels.shape[1])
+    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

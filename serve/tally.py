@@ -1,0 +1,42 @@
+"""Counts of what a station decided since it started."""
+
+import threading
+from collections import Counter, deque
+from typing import Any
+
+from inspection.station import Disposition
+
+_KEPT_LATENCIES = 1000
+
+
+class Tally:
+    """Counts of dispositions, and the latest latencies in ms. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._latencies: deque[float] = deque(maxlen=_KEPT_LATENCIES)
+
+    def add(self, disposition: Disposition) -> None:
+        """Count one. Its latency counts if it was inspected: a reject without a look is quick and says nothing."""
+        entry = disposition.entry
+        with self._lock:
+            self._counts[(disposition.outcome, disposition.reason)] += 1
+            if entry and entry.score is not None and entry.latency_ms is not None:
+                self._latencies.append(entry.latency_ms)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Units, counts by outcome and by reason, and the median latency in ms."""
+        with self._lock:
+            counts, latencies = dict(self._counts), sorted(self._latencies)
+        outcomes: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        for (outcome, reason), number in counts.items():
+            outcomes[str(outcome)] += number
+            reasons[str(reason)] += number
+        return {
+            "units": sum(counts.values()),
+            "outcomes": {name: outcomes[name] for name in ("PASS", "REVIEW", "REJECT")},
+            "reasons": dict(reasons.most_common()),
+            "latency_ms_p50": latencies[len(latencies) // 2] if latencies else None,
+        }

@@ -1,0 +1,78 @@
+"""Recipes and configuration files: typed, strict, and helpful when they are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from inspection.config import ConfigInvalid
+from inspection.recipe import RecipePackageDiffers, read_recipe, recipe_package
+
+GOOD = """\
+name: vials
+version: 1.2.3
+product: vial
+package: {path: vial.onnx}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, GOOD + "camera: {kind: folder, path: /images, rate_hz: 3}\n"))
+
+    assert recipe.label == "vials 1.2.3"
+    assert recipe.camera is not None
+    assert recipe.camera.options == {"path": "/images", "rate_hz": 3}
+    assert (recipe.station, recipe.limits, recipe.deadline_ms) == ("station-1", None, 1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "deadline: 5\n", "there is no key 'deadline'; did you mean 'deadline_ms'"),
+        (GOOD + "limits: {review_limit: 1, reject_limt: 2}\n", "key 'limits.reject_limt'; did you mean 'reject_limit'"),
+        (GOOD + "colour_of_the_moon: 5\n", "known keys are batch, camera"),
+        (GOOD + "limits: {review_limit: 3, reject_limit: 2}\n", "review_limit 3.0 is above reject_limit 2.0"),
+        (GOOD + "deadline_ms: soon\n", "deadline_ms: input should be a valid integer"),
+        (GOOD.replace("product: vial\n", ""), "the key 'product' is missing"),
+        (GOOD + "name: other\n", "the key 'name' stands twice"),
+        (GOOD.replace("1.2.3", "1.2"), "version: "),
+        (GOOD + "station: ../up\n", "station: "),
+        ("- a list\n", "holds no keys"),
+        ("", "holds no keys"),
+        ("a: [", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_sentence(text: str, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+
+    with pytest.raises(ConfigInvalid) as refused:
+        read_recipe(path)
+
+    assert message in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_and_a_binary_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(bytes(range(128, 256)))
+
+    with pytest.raises(ConfigInvalid, match=r"gone\.yaml cannot be read"):
+        read_recipe(tmp_path / "gone.yaml")
+    with pytest.raises(ConfigInvalid, match="not valid YAML"):
+        read_recipe(tmp_path / "binary.yaml")
+
+
+def test_only_the_named_package_runs(tmp_path: Path, vial_package: Path) -> None:
+    (tmp_path / "vial.onnx").write_bytes(vial_package.read_bytes())
+    digest = recipe_package(read_recipe(written(tmp_path, GOOD)), tmp_path).digest
+    named = GOOD.replace("{path: vial.onnx}", "{path: vial.onnx, sha256: '%s'}")
+
+    assert recipe_package(read_recipe(written(tmp_path, named % digest)), tmp_path).digest == digest
+    with pytest.raises(RecipePackageDiffers, match="put the approved file there"):
+        recipe_package(read_recipe(written(tmp_path, named % ("0" * 64))), tmp_path)

@@ -1,0 +1,28 @@
+"""What the tests of the service share."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.serving import Running, running, write_recipe
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Gives a port of the loopback interface that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture
+def station(tmp_path: Path, vial_package: Path) -> Iterator[Running]:
+    """A running service without a camera, its archive in `tmp_path/archive`."""
+    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as served:
+        yield served

@@ -6,7 +6,7 @@ A layout is one function in `LAYOUTS`. It returns paths only; nothing is decoded
 import csv
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def mvtec(root: Path, category: str | None, seed: int) -> Dataset:  # noqa: ARG0
         if folder.name == "good":
             test += [Sample(path) for path in images]
         else:
-            test += [Sample(path, folder.name, _mask(home / "ground_truth" / folder.name, path)) for path in images]
+            test += _with_masks(images, folder.name, home / "ground_truth" / folder.name)
     return Dataset(train, test)
 
 
@@ -88,7 +88,7 @@ def visa(root: Path, category: str | None, seed: int) -> Dataset:
         raise DatasetMissing(
             f"{table} cannot be read; the visa layout needs it with columns image,label,mask"
         ) from error
-    if not rows or not _VISA_COLUMNS <= set(rows[0]):
+    if not rows or not _VISA_COLUMNS.issubset(rows[0]):
         raise DatasetMissing(f"{table} has no rows with columns image,label,mask; write them as VisA does")
     good, defective = [], []
     for line, row in enumerate(rows, start=2):
@@ -116,10 +116,9 @@ def folder(root: Path, category: str | None, seed: int) -> Dataset:
     for defect in _subfolders(home):
         if defect.name in ("good", *_MASK_FOLDERS):
             continue
-        masks = next(
-            (home / name / defect.name for name in _MASK_FOLDERS if (home / name / defect.name).is_dir()), None
-        )
-        test += [Sample(path, defect.name, _mask(masks, path) if masks else None) for path in _images(defect)]
+        images = _images(defect)
+        masks = [home / name / defect.name for name in _MASK_FOLDERS if (home / name / defect.name).is_dir()]
+        test += _with_masks(images, defect.name, masks[0]) if masks else [Sample(path, defect.name) for path in images]
     return Dataset(train, test)
 
 
@@ -165,9 +164,13 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _mask(folder: Path, image: Path) -> Path:
+def _with_masks(images: Sequence[Path], defect: str, folder: Path) -> list[Sample]:
     masks = {path.stem: path for path in list_images(folder)} if folder.is_dir() else {}
-    for stem in (f"{image.stem}_mask", image.stem):
-        if stem in masks:
-            return masks[stem]
-    raise MaskMissing(f"{image} is defective and has no mask; {folder / (image.stem + '_mask.png')} was expected")
+    samples = []
+    for image in images:
+        mask = masks.get(f"{image.stem}_mask") or masks.get(image.stem)
+        if mask is None:
+            expected = folder / f"{image.stem}_mask.png"
+            raise MaskMissing(f"{image} is defective and has no mask; {expected} was expected")
+        samples.append(Sample(image, defect, mask))
+    return samples

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from data.layouts import Sample, load_dataset
+from data.layouts import DatasetMissing, Sample, load_dataset
 from inspection.errors import InspectionError
+from inspection.frames import FrameUnreadable
 
 
 class SplitOverlap(InspectionError):
@@ -25,10 +26,6 @@ class SplitFile(BaseModel):
     sha256: str
     defect: str | None = None
     mask: str | None = None
-
-    def sample(self, root: Path) -> Sample:
-        """The sample with its paths under `root`."""
-        return Sample(root / self.path, self.defect, root / self.mask if self.mask else None)
 
 
 class Split(BaseModel):
@@ -68,6 +65,16 @@ def digest(files: Iterable[SplitFile]) -> str:
 
 
 def _hash(sample: Sample, root: Path) -> SplitFile:
-    sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-    mask = sample.mask.relative_to(root).as_posix() if sample.mask else None
-    return SplitFile(path=sample.path.relative_to(root).as_posix(), sha256=sha256, defect=sample.defect, mask=mask)
+    try:
+        sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FrameUnreadable(f"{sample.path} cannot be read ({error.strerror}); mend it or take it away") from error
+    mask = _name(sample.mask, root) if sample.mask else None
+    return SplitFile(path=_name(sample.path, root), sha256=sha256, defect=sample.defect, mask=mask)
+
+
+def _name(path: Path, root: Path) -> str:
+    name = path.relative_to(root).as_posix()
+    if not name.isprintable():  # bytes that are no UTF-8 among them
+        raise DatasetMissing(f"{name!a} in {root} has unprintable characters in its name; rename it")
+    return name

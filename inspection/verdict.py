@@ -31,7 +31,6 @@ class Reason(StrEnum):
     LATE = "late"
     MODEL_FAULT = "model_fault"
     ARCHIVE_FAULT = "archive_fault"
-    STOPPED = "stopped"
 
 
 class Limits(BaseModel):

@@ -53,7 +53,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(error.status_code, _CODES.get(error.status_code, "http_error"), str(error.detail))
+        answer = problem_response(error.status_code, _CODES.get(error.status_code, "http_error"), str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(Exception)
     async def _unknown(_: Request, error: Exception) -> JSONResponse:

@@ -18,7 +18,7 @@ from inspection.frames import read_frame
 from inspection.heatmap import Heatmap, enlarge
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Outcome, decide
-from training.metrics import aupro, auroc, clopper_pearson
+from training.metrics import aupro, auroc, auroc_interval, clopper_pearson
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,22 @@ def score_images(detector: Detector, files: Sequence[SplitFile], root: Path, *, 
             "evaluate on images it has not seen"
         )
     scored = []
-    for file in tqdm(files, "evaluating", unit="image", disable=quiet):
-        path = root / file.path
-        frame = read_frame(path, detector.manifest.input.colour)
-        start = time.perf_counter()
-        try:
-            finding = detector.find(frame.pixels)
-        except FrameWrongGeometry as error:
-            raise FrameWrongGeometry(f"{path}: {error}") from error
-        elapsed = (time.perf_counter() - start) * 1000
-        scored.append(Scored(file, path, finding.score, finding.heatmap, elapsed))
+    with tqdm(total=len(files), desc="evaluating", unit="image", disable=quiet) as bar:
+        for file in files:
+            scored.append(_score(detector, file, root / file.path))
+            bar.update()
     return scored
+
+
+def _score(detector: Detector, file: SplitFile, path: Path) -> Scored:
+    frame = read_frame(path, detector.manifest.input.colour)
+    start = time.perf_counter()
+    try:
+        finding = detector.find(frame.pixels)
+    except FrameWrongGeometry as error:
+        raise FrameWrongGeometry(f"{path}: {error}") from error
+    elapsed = (time.perf_counter() - start) * 1000
+    return Scored(file, path, finding.score, finding.heatmap, elapsed)
 
 
 def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[str, Any]:
@@ -95,20 +100,6 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
         "images_per_second": float(1000 / latencies.mean()),
         "scores": [{"file": item.file.path, "defect": item.file.defect, "score": item.score} for item in scored],
     }
-
-
-def auroc_interval(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> list[float] | None:
-    """The 95 % interval of the image AUROC: 1,000 seeded bootstrap samples within the good and the defective images."""
-    if defective.all() or not defective.any():
-        return None
-    random = np.random.default_rng(0)
-    good, bad = scores[~defective], scores[defective]
-    truth = np.repeat([False, True], [len(good), len(bad)])
-    areas = []
-    for _ in range(1000):
-        sample = np.concatenate([random.choice(good, len(good)), random.choice(bad, len(bad))])
-        areas.append(auroc(sample, truth))
-    return [float(value) for value in np.percentile(np.array(areas, dtype=float), [2.5, 97.5])]
 
 
 def _pixel_figures(scored: Sequence[Scored], root: Path, height: int, width: int) -> dict[str, float | None]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from data.layouts import DatasetMissing
@@ -37,11 +39,12 @@ from inspection.preprocess import FrameWrongGeometry, Geometry, prepare
 from inspection.runtime import Runtime, load_runtime
 from inspection.verdict import Limits, decide
 from models.backbones import load_backbone
-from models.patchcore import ALGORITHMS
+from models.patchcore import ALGORITHMS, PatchCore
 from training.limits import set_limits
 
 GOLDEN_TOLERANCE = 0.001
-RUNTIME_MB = 500
+_PROGRAM_MB = 300
+_BYTES_PER_PIXEL = 400
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class FitOptions:
     def check(self) -> None:
         """Raise BadUsage for a value out of its range."""
         ranges = {"size": (64, 2048), "bank": (1, 1_000_000), "folds": (2, 50), "memory_mb": (8, 1_000_000)}
+        ranges["seed"] = (0, 2**32 - 1)
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -94,38 +98,32 @@ def fit_anomaly(
     Raises BadUsage, DatasetMissing (too few images) and what reading a frame or a backbone raises.
     """
     options.check()
-    if len(split.train) < options.folds:
-        raise DatasetMissing(f"{len(split.train)} good images are too few; at least {options.folds} are needed")
+    created = _source_date()
     backbone = load_backbone(options.backbone)
     files = _spread(split.train, options.seed)
-    first = read_frame(root / files[0].path, options.colour)
-    geometry = Geometry.for_frames(first.pixels, options.size, options.colour)
+    if len(files) < options.folds:
+        raise DatasetMissing(f"{len(files)} different good images are too few; at least {options.folds} are needed")
+    geometry = _geometry(root / files[0].path, options)
     algorithm = ALGORITHMS[options.algorithm](
         backbone, geometry, bank=options.bank, folds=options.folds, images=len(files),
         memory_mb=options.memory_mb, seed=options.seed,
     )  # fmt: skip
     say(
         f"{len(files)} good images at {geometry.width} x {geometry.height} px; memory: at most {options.memory_mb} MB "
-        f"of patch features ({algorithm.row_budget:,} rows) and about {RUNTIME_MB} MB for program and runtime"
+        f"of patch features ({algorithm.row_budget:,} rows), and about {_working_mb(geometry):,} MB for the program"
     )
 
-    def prepared(file: SplitFile) -> Pixels:
-        return _prepared(root / file.path, geometry)
+    def prepared(index: int) -> Pixels:
+        return _prepared(root / files[index].path, geometry)
 
-    extract = _load(algorithm.features)
-    for index, file in enumerate(tqdm(files, "features", unit="image", disable=quiet)):
-        algorithm.learn(extract.run(prepared(file)[None])["features"], index % options.folds)
-    scores = np.empty(len(files))
+    with tqdm(total=len(files), desc="features", unit="image", disable=quiet) as bar:
+        _learn(algorithm, prepared, len(files), options.folds, bar.update)
     with tqdm(total=len(files), desc="held-out scores", unit="image", disable=quiet) as bar:
-        for fold in range(options.folds):
-            detector = _load(algorithm.graph(without=fold))
-            for index in range(fold, len(files), options.folds):
-                scores[index] = _score(detector, prepared(files[index]))
-                bar.update()
+        scores = _held_out(algorithm, prepared, len(files), options.folds, bar.update)
     with tqdm(total=options.bank, desc="memory", unit="row", disable=quiet) as bar:
         model = algorithm.graph(progress=bar.update)
     setting = set_limits(scores, options.false_reject_rate)
-    golden = _golden_frames([prepared(files[int(i)]) for i in np.argsort(scores)[[0, len(scores) // 2]]])
+    golden = _golden_frames([prepared(int(i)) for i in np.argsort(scores)[[0, len(scores) // 2]]])
     product = Path(split.category or root.resolve()).name
     manifest = Manifest(
         name=options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", f"{product}-{options.algorithm}").lstrip("-._"),
@@ -155,18 +153,57 @@ def fit_anomaly(
         golden=_golden_scores(_load(model), golden, setting.limits),
         golden_tolerance=GOLDEN_TOLERANCE * max(1.0, setting.limits.reject_limit),
         software=__version__,
-        created=_source_date(),
+        created=created,
     )
     trained = [file.sha256 for file in split.train]
     held_out = {file.path: float(score) for file, score in zip(files, scores, strict=True)}
     return Fitted(seal(model, manifest, golden, trained), manifest, held_out)
 
 
+def _learn(
+    algorithm: PatchCore, prepared: Callable[[int], Pixels], images: int, folds: int, done: Callable[[], object]
+) -> None:
+    """First pass: the features of every image into its fold."""
+    extract = _load(algorithm.features)
+    for index in range(images):
+        algorithm.learn(extract.run(prepared(index)[None])["features"], index % folds)
+        done()
+
+
+def _held_out(
+    algorithm: PatchCore, prepared: Callable[[int], Pixels], images: int, folds: int, done: Callable[[], object]
+) -> NDArray[np.float64]:
+    """Second pass: the score of every image `[images]` from a detector that has not seen its fold."""
+    scores = np.empty(images)
+    for fold in range(folds):
+        detector = _load(algorithm.graph(without=fold))
+        for index in range(fold, images, folds):
+            scores[index] = _score(detector, prepared(index))
+            done()
+    return scores
+
+
 def _spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
-    """A seeded order, so that a fold is not one stretch of the production day. Independent of file names."""
-    order = np.random.default_rng(seed).permutation(len(files))
-    by_content = sorted(files, key=lambda file: file.sha256)
-    return [by_content[i] for i in order]
+    """A seeded order, so that a fold is not one stretch of the production day. Independent of file names; of files with
+    the same content one stays, or the other would be in the memory that scores it as held out."""
+    by_content = sorted({file.sha256: file for file in files}.values(), key=lambda file: file.sha256)
+    return [by_content[i] for i in np.random.default_rng(seed).permutation(len(by_content))]
+
+
+def _geometry(path: Path, options: FitOptions) -> Geometry:
+    pixels = read_frame(path, options.colour).pixels
+    try:
+        return Geometry.for_frames(pixels, options.size, options.colour)
+    except ValidationError as error:
+        raise FrameWrongGeometry(
+            f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels, too long a shape for --size {options.size}: "
+            "no side of the model input may exceed 4096; choose a smaller --size or crop the images"
+        ) from error
+
+
+def _working_mb(geometry: Geometry) -> int:
+    """About what program, runtime and one image in it take, measured with the zoo's backbone and 2,000 rows."""
+    return round(_PROGRAM_MB + geometry.height * geometry.width * _BYTES_PER_PIXEL / 2**20)
 
 
 def _prepared(path: Path, geometry: Geometry) -> Pixels:
@@ -203,4 +240,7 @@ def _golden_scores(detector: Runtime, frames: dict[str, Pixels], limits: Limits)
 def _source_date() -> datetime | None:
     """The creation time that makes a build repeatable (reproducible-builds.org's SOURCE_DATE_EPOCH), if one is set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(epoch), UTC) if epoch else None
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC) if epoch else None
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadUsage(f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, got {epoch!r}") from error

@@ -28,8 +28,8 @@ def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSe
     `review_limit` is the score that a share of `false_reject_rate` of good units reaches; `reject_limit` the one that a
     tenth of that share reaches. Between the two, a person decides. Where at least ten of the held-out images lie beyond
     a limit it is the order statistic of rank ceil((n + 1)(1 - rate)) (distribution-free: Vovk's conformal quantile).
-    With fewer, one odd image would set it; the tail above the 80 % quantile is then taken as exponential (peaks over
-    threshold with shape 0, maximum likelihood).
+    With fewer, one odd image would set it; the highest fifth is then taken as an exponential tail, and the limit allows
+    for how little of it was seen.
     Raises BadUsage for a rate outside (0, 0.5] or fewer than two scores.
     """
     if not 0 < false_reject_rate <= 0.5:
@@ -45,11 +45,18 @@ def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSe
 
 
 def _quantile(scores: NDArray[np.float64], rate: float) -> tuple[float, str]:
-    """The score that a share `rate` of good units reaches. A unit passes below it, so it lies just above that rank."""
-    if len(scores) * rate >= _ENOUGH:
-        rank = int(np.ceil((len(scores) + 1) * (1 - rate)))
+    """The score that a share `rate` of good units reaches. A unit passes below it, so it lies just above that rank.
+
+    The tail: a new unit exceeds the floor, the highest score but k, with probability (k + 1) / (n + 1). How far the k
+    above it lie is then exponential (Renyi, 1953); over all samples a new one lies t further with probability
+    (1 + t / sum) ** -k, where `sum` is that of the k excesses. The limit is the t that makes the product `rate`.
+    """
+    count = len(scores)
+    tail = max(1, round(count * _TAIL_SHARE))
+    share = (tail + 1) / (count + 1)
+    if count * rate >= _ENOUGH or rate >= share:
+        rank = int(np.ceil((count + 1) * (1 - rate)))
         return float(np.nextafter(scores[rank - 1], np.inf)), "order statistic"
-    floor = float(np.quantile(scores, 1 - _TAIL_SHARE))
-    scale = float((scores[scores >= floor] - floor).mean())
-    limit = floor + scale * float(np.log(_TAIL_SHARE / min(rate, _TAIL_SHARE)))
+    floor = scores[-tail - 1]
+    limit = floor + (scores[-tail:] - floor).sum() * ((share / rate) ** (1 / tail) - 1)
     return float(np.nextafter(limit, np.inf)), "exponential tail"

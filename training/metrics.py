@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 Scores = NDArray[np.floating]
 Truth = NDArray[np.bool_]
@@ -40,7 +39,28 @@ def auroc(scores: Scores, defective: Truth) -> float | None:
     """Area under the ROC curve of `scores` `[n]` against `defective` `[n]`; None where one of the two is absent."""
     if defective.all() or not defective.any():
         return None
-    return float(roc_auc_score(defective, scores))
+    return float(_areas(scores, defective))
+
+
+def auroc_interval(scores: Scores, defective: Truth, samples: int = 1000) -> tuple[float, float] | None:
+    """The 95 % interval of the AUROC, by seeded bootstrap samples within the good and within the defective; None where
+    one of the two is absent."""
+    if defective.all() or not defective.any():
+        return None
+    random = np.random.default_rng(0)
+    good, bad = scores[~defective], scores[defective]
+    drawn = [part[random.integers(len(part), size=(samples, len(part)))] for part in (good, bad)]
+    areas = _areas(np.concatenate(drawn, axis=1), np.repeat([False, True], [len(good), len(bad)]))
+    low, high = np.percentile(areas, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def roc(scores: Scores, defective: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of good and share of defective ones at or above each distinct score `[m + 1]`, from (0, 0) to (1, 1)."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the end of each run of equal values
+    counts = [np.append(0, np.cumsum(which[order])[last]) for which in (~defective, defective)]
+    return counts[0] / counts[0][-1], counts[1] / counts[1][-1]
 
 
 def aupro(
@@ -69,6 +89,13 @@ def aupro(
     fpr = np.concatenate([[0.0], np.cumsum(normal[order])[last] / normal.sum()])
     pro = np.concatenate([[0.0], np.cumsum(overlap[order])[last] / regions])
     return [_area(fpr, pro, limit) for limit in max_fprs]
+
+
+def _areas(scores: Scores, defective: Truth) -> NDArray[np.float64]:
+    """AUROC of `scores` `[..., n]`, from the sum of the defective ones' ranks (Mann and Whitney, 1947)."""
+    bad = int(defective.sum())
+    ranks = stats.rankdata(scores, axis=-1)[..., defective].sum(axis=-1)
+    return np.asarray((ranks - bad * (bad + 1) / 2) / (bad * (len(defective) - bad)))
 
 
 def _area(fpr: NDArray[np.float64], pro: NDArray[np.float64], limit: float) -> float:

@@ -1,6 +1,7 @@
 """Pictures of an evaluation: score histogram with the limits, ROC curve, and the worst errors with their heatmaps."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -8,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from sklearn.metrics import roc_curve
 
-from inspection.files import make_folder
+from inspection.files import make_folder, write_durably
 from inspection.frames import Colour, read_frame
 from inspection.heatmap import overlay
 from inspection.verdict import Limits, Outcome
 from training.evaluate import Scored
+from training.metrics import roc
 
 GOOD, DEFECTIVE, LIMIT = "#4c72b0", "#c44e52", "#333333"
 _TILE = 240
@@ -28,7 +29,9 @@ def write_plots(folder: Path, scored: Sequence[Scored], limits: Limits, colour: 
         drawn["roc.png"] = _roc(scored, limits, title)
     drawn["errors.png"] = _errors(scored, limits, colour, title)
     for name, figure in drawn.items():
-        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
+        picture = BytesIO()
+        figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
+        write_durably(folder / name, picture.getvalue())
     return [folder / name for name in drawn]
 
 
@@ -53,7 +56,7 @@ def _roc(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
     axes = figure.subplots()
     truth = np.array([item.defective for item in scored])
     scores = np.array([item.score for item in scored])
-    false_positive, true_positive, _ = roc_curve(truth, scores, drop_intermediate=False)
+    false_positive, true_positive = roc(scores, truth)
     axes.plot(false_positive, true_positive, color=DEFECTIVE, drawstyle="steps-post")
     for limit, marker, name in ((limits.review_limit, "o", "review limit"), (limits.reject_limit, "s", "reject limit")):
         stopped = scores >= limit

@@ -1,107 +1,191 @@
-"use strict";
-// The live page: shows each unit as it is decided. A picture is fetched only when the one before it has arrived, so a
-// fast line never queues up work in a slow browser; counters and the strip still count every unit that is told.
+// The live page. Every unit that is told moves the counters and the trail; pictures are fetched one unit at a time and
+// a few times a second at most, so neither a fast line nor a slow browser makes requests pile up.
+
+const SHOWN_EVERY_MS = 300;
+const KEPT_TRAIL = 160;
+const KEPT_STOPPED = 12;
 
 const at = (id) => document.getElementById(id);
 const words = (code) => (code || "").replaceAll("_", " ");
-const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
-const KEPT = 16;
-let busy = false;
-let waiting = null;
+const time = (text) => (text ? new Date(text).toLocaleTimeString([], { hourCycle: "h23" }) : "");
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-function showStatus(status) {
-  at("line").textContent = status.line;
-  at("line").dataset.state = status.line;
-  at("alarm").hidden = !status.alarm;
-  at("alarm").querySelector("span").textContent = status.alarm;
-  at("units").textContent = status.tally.units;
-  for (const [name, count] of Object.entries(status.tally.outcomes)) at(`count-${name}`).textContent = count;
-  const latency = status.tally.latency_ms_p50;
-  at("latency").textContent = latency === null ? "–" : `${Math.round(latency)} ms`;
-  at("reasons").replaceChildren(...Object.entries(status.tally.reasons).map(([reason, count]) => {
-    const item = document.createElement("li");
-    item.append(Object.assign(document.createElement("span"), { textContent: words(reason) }), String(count));
-    return item;
-  }));
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
 }
 
-function loaded(image, address) {
-  return new Promise((done) => {
-    image.hidden = !address;
-    if (!address) { image.removeAttribute("src"); done(); return; }
-    image.onload = image.onerror = done;
-    image.src = address;
-  });
+function sign() {
+  const made = element("span", { className: "sign" });
+  made.setAttribute("aria-hidden", "true");
+  return made;
+}
+
+// Status: the line, the alarm, the counts.
+
+const title = document.title;
+
+function showAlarm(text) {
+  at("alarm").hidden = !text;
+  at("alarm").querySelector("span").textContent = text;
+  document.title = text ? `▲ ${title}` : title;
+}
+
+function showLine(state, text = state) {
+  at("line").textContent = text;
+  at("line").dataset.state = state;
+  document.body.classList.toggle("lost", state === "lost");
+}
+
+function showStatus(status) {
+  const { units, outcomes, reasons, latency_ms_p50: latency } = status.tally;
+  showLine(status.line);
+  showAlarm(status.alarm);
+  at("units").textContent = units.toLocaleString();
+  for (const [name, count] of Object.entries(outcomes)) {
+    at(`count-${name}`).textContent = count.toLocaleString();
+    at(`count-${name}`).parentElement.classList.toggle("zero", count === 0);
+  }
+  at("latency").textContent = latency === null ? "–" : `${Math.round(latency)} ms`;
+  const others = Object.entries(reasons).filter(([reason]) => reason !== "within_limits").slice(0, 6);
+  at("reasons").replaceChildren(...others.map(([reason, count]) =>
+    element("li", {}, element("span", { textContent: words(reason) }), count.toLocaleString())));
+}
+
+// Pictures: one request after the other.
+
+let lastPicture = Promise.resolve();
+
+function picture(address) {
+  const load = async () => {
+    if (!address) return null;
+    const image = element("img", { alt: "", src: address });
+    try { await image.decode(); return image; } catch { return null; }
+  };
+  return (lastPicture = lastPicture.then(load));
+}
+
+// The unit in the middle: verdict, pictures and score change together.
+
+let next = null;
+let showing = false;
+
+async function showLatest(unit) {
+  next = unit;
+  if (showing) return;
+  showing = true;
+  while (next) {
+    const shown = next;
+    next = null;
+    await Promise.all([showUnit(shown), pause(SHOWN_EVERY_MS)]);
+  }
+  showing = false;
 }
 
 async function showUnit(unit) {
-  busy = true;
-  const record = unit.record;
-  const links = record ? record.links : { image: null, heatmap: null };
-  await Promise.all([
-    loaded(at("image"), links.image && `${links.image}?width=560`),
-    loaded(at("heatmap"), links.heatmap && `${links.heatmap}?width=560`),
-  ]);
-  at("verdict").dataset.outcome = unit.outcome;
-  at("verdict").querySelector(".outcome").textContent = unit.outcome;
-  at("verdict").querySelector(".why").textContent = unit.message || words(unit.reason);
+  const { record } = unit;
+  const links = record ? record.links : {};
+  const frame = await picture(links.image && `${links.image}?width=560`);
+  const heatmap = await picture(links.heatmap && `${links.heatmap}?width=560`);
+  put("image", frame, links.image ? "the frame cannot be shown" : "no frame");
+  put("heatmap", heatmap, links.heatmap ? "the heatmap cannot be shown" : "no heatmap");
+  const verdict = at("verdict");
+  verdict.dataset.outcome = unit.outcome;
+  verdict.querySelector(".outcome").textContent = unit.outcome;
+  at("reason").textContent = words(unit.reason);
+  at("message").textContent = unit.message;
   at("unit").textContent = unit.unit;
-  at("when").textContent = record ? new Date(record.recorded_at).toLocaleTimeString() : "";
-  showScore(unit, record);
-  busy = false;
-  if (waiting) { const next = waiting; waiting = null; showUnit(next); }
+  at("when").textContent = time(record && record.recorded_at);
+  showScore(record);
 }
 
-function showScore(unit, record) {
-  const gauge = at("fill").parentElement;
-  const known = record && record.score !== null;
-  const full = record ? record.reject_limit * 1.5 : 1;
+function put(id, image, otherwise) {
+  if (image) image.alt = id === "image" ? "Latest frame" : "Heatmap over the latest frame";
+  at(id).dataset.empty = otherwise;
+  at(id).replaceChildren(...(image ? [image] : []));
+}
+
+function showScore(record) {
+  const gauge = at("gauge");
+  const known = Boolean(record) && record.score !== null;
+  gauge.classList.toggle("unknown", !known);
+  at("score").textContent = known ? `Score ${record.score.toFixed(2)}` : "No score";
+  at("limits").textContent = !record ? "not on record" : [
+    `review from ${record.review_limit.toFixed(2)}`,
+    `reject from ${record.reject_limit.toFixed(2)}`,
+    `${Math.round(record.latency_ms)} ms`,
+  ].join(" · ");
+  if (!record) return;
+  const full = record.reject_limit * 1.5;
   const place = (value) => `${Math.min(100, Math.max(0, (100 * value) / full))}%`;
-  gauge.dataset.outcome = unit.outcome;
-  at("fill").style.width = known ? place(record.score) : "0";
-  if (record) {
-    at("review").style.left = place(record.review_limit);
-    at("reject").style.left = place(record.reject_limit);
-  }
-  at("score").textContent = known
-    ? `Score ${number(record.score)} · review from ${number(record.review_limit)} · reject from ${number(record.reject_limit)} · ${number(record.latency_ms, 0)} ms`
-    : "No score: the unit could not be inspected";
+  gauge.style.setProperty("--review-at", place(record.review_limit));
+  gauge.style.setProperty("--reject-at", place(record.reject_limit));
+  if (known) gauge.style.setProperty("--score-at", place(record.score));
 }
 
-function addRecent(unit) {
-  const item = document.createElement("li");
-  const link = document.createElement("a");
+// What went by: a mark for every unit, and pictures of those that did not pass.
+
+function addPast(unit) {
+  const mark = element("li");
+  mark.dataset.outcome = unit.outcome;
+  at("trail").prepend(mark);
+  while (at("trail").children.length > KEPT_TRAIL) at("trail").lastChild.remove();
+  if (unit.outcome !== "PASS") addStopped(unit);
+}
+
+function addStopped(unit) {
+  const { record } = unit;
+  const thumb = element("div", { className: "thumb" });
+  const score = record && record.score !== null ? record.score.toFixed(2) : "no score";
+  const link = element("a", { title: unit.message || words(unit.reason) },
+    thumb, sign(), element("strong", { textContent: unit.outcome }),
+    element("small", { textContent: words(unit.reason) }),
+    element("small", { textContent: record ? `${score} · ${time(record.recorded_at)}` : "not on record" }));
   link.dataset.outcome = unit.outcome;
-  if (unit.record) link.href = unit.record.links.self;
-  const image = unit.record && unit.record.links.image;
-  const picture = document.createElement(image ? "img" : "div");
-  if (image) { picture.src = `${image}?width=112`; picture.alt = ""; } else { picture.className = "none"; picture.textContent = "no image"; }
-  const text = document.createElement("span");
-  const sign = Object.assign(document.createElement("span"), { className: "sign" });
-  sign.setAttribute("aria-hidden", "true");
-  text.append(sign, `${unit.outcome} ${unit.record ? number(unit.record.score) : ""}`);
-  link.append(picture, text);
-  item.append(link);
-  at("recent").prepend(item);
-  while (at("recent").children.length > KEPT) at("recent").lastChild.remove();
+  if (record) link.href = record.links.self;
+  const item = element("li", {}, link);
+  at("stopped").prepend(item);
+  while (at("stopped").children.length > KEPT_STOPPED) at("stopped").lastChild.remove();
+  const image = record && record.links.image;
+  if (image) fillThumb(item, thumb, `${image}?width=130`);
+}
+
+const emptyThumbs = [];
+
+async function fillThumb(item, thumb, address) {
+  emptyThumbs.unshift({ item, thumb, address });
+  if (emptyThumbs.length > 1) return;
+  while (emptyThumbs.length) {
+    const due = emptyThumbs[0];
+    if (due.item.isConnected) due.thumb.replaceChildren(...[await picture(due.address)].filter(Boolean));
+    emptyThumbs.splice(emptyThumbs.indexOf(due), 1);
+  }
 }
 
 async function showPast() {
-  const answer = await fetch(`/api/records?limit=${KEPT}`);
+  const answer = await fetch(`/api/records?limit=${KEPT_TRAIL}`);
   if (!answer.ok) return;
   const units = (await answer.json()).map((record) => ({ ...record, record, message: record.details.message || "" }));
-  for (const unit of units.reverse()) addRecent(unit);
-  if (units.length) showUnit(units.at(-1));
+  for (const unit of units.reverse()) addPast(unit);
+  if (units.length) showLatest(units.at(-1));
+}
+
+function listen() {
+  const events = new EventSource("/api/events");
+  events.addEventListener("status", (event) => showStatus(JSON.parse(event.data)));
+  events.addEventListener("unit", (event) => {
+    const { unit, status } = JSON.parse(event.data);
+    showStatus(status);
+    addPast(unit);
+    showLatest(unit);
+  });
+  events.onerror = () => {
+    showLine("lost", "unknown");
+    showAlarm("No connection to the station. What you see is old; the line may still run.");
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  };
 }
 
 showStatus(JSON.parse(document.body.dataset.status));
-showPast();
-const events = new EventSource("/api/events");
-events.addEventListener("status", (event) => showStatus(JSON.parse(event.data)));
-events.addEventListener("unit", (event) => {
-  const { unit, status } = JSON.parse(event.data);
-  showStatus(status);
-  addRecent(unit);
-  if (busy) waiting = unit; else showUnit(unit);
-});
-events.onerror = () => { at("line").textContent = "connection lost"; at("line").dataset.state = "failed"; };
+showPast().catch(() => {}).then(listen);

@@ -179,8 +179,11 @@ def test_stopped_from_outside(
     arguments = ["reinspect", "--folder", str(folder), str(vial_package)]
     assert inspection(*arguments, "--out", tmp_path / "whole").returncode == 0
     out = tmp_path / "out"
+    # A shell that starts the tests in the background has them ignore SIGINT, and children inherit that.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heed}; import inspection.cli as cli; cli.main()"
     process = subprocess.Popen(
-        [sys.executable, "-m", "inspection", *arguments, "--out", str(out), "--threads", "1"],
+        [sys.executable, "-c", program, *arguments, "--out", str(out), "--threads", "1"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -219,14 +222,21 @@ def test_another_run_in_the_same_folder_is_refused(
     assert files(out) == before
 
 
-def test_a_folder_of_images_that_changed_is_refused(detector: Detector, vial_images: Images, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["added", "renamed", "replaced"])
+def test_a_folder_of_images_that_changed_is_refused(
+    how: str, detector: Detector, vial_images: Images, tmp_path: Path
+) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     for path in vial_images["good"]:
         (folder / path.name).write_bytes(path.read_bytes())
+    last = max(folder.iterdir())
     with pytest.raises(KeyboardInterrupt):
         Reinspection(FolderWork(folder), detector).run(tmp_path / "out", interrupt_at(2))
-    (folder / "aaa.png").write_bytes(vial_images["crack"][0].read_bytes())
+    if how == "renamed":
+        last.rename(folder / "zzz.png")
+    else:
+        (folder / "zzz.png" if how == "added" else last).write_bytes(vial_images["crack"][0].read_bytes())
     with pytest.raises(ResultsOfAnotherRun, match="source"):
         Reinspection(FolderWork(folder), detector).run(tmp_path / "out")
 

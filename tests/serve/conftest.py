@@ -10,6 +10,12 @@ from tests.serve.serving import Running, running, write_recipe
 
 
 @pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    """Where a recipe would lie; relative paths in it are seen from its folder."""
+    return tmp_path / "recipe.yaml"
+
+
+@pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives a port of the loopback interface that nobody listens on."""
 

@@ -1,5 +1,9 @@
-"""A running service for tests: in a thread of this process, on a free port of the loopback interface."""
+"""A running service for tests, on a free port of the loopback interface: in a thread, or as a command."""
 
+import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,10 +18,10 @@ import yaml
 from serve.server import Server, listen
 from serve.service import Service, build_service
 
-Wait = Callable[[], object]
+Event = tuple[str, dict[str, Any]]
 
 
-def wait_for(condition: Wait, deadline_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
     """Wait until `condition()` is true; an AssertionError after the deadline."""
     end = time.monotonic() + deadline_s
     while not condition():
@@ -25,14 +29,11 @@ def wait_for(condition: Wait, deadline_s: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def write_recipe(folder: Path, package: Path, **more: Any) -> Path:
+def write_recipe(folder: Path, package_file: Path, **more: Any) -> Path:
     """A recipe file in `folder`; `more` replaces or adds keys."""
-    keys = {
-        "name": "vials", "version": "1.0.0", "product": "vial", "package": {"path": str(package)},
-        "deadline_ms": 60_000,
-    }  # fmt: skip
+    keys: dict[str, Any] = {"name": "vials", "version": "1.0.0", "product": "vial", "deadline_ms": 60_000}
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(keys | more, sort_keys=False))
+    path.write_text(yaml.safe_dump(keys | {"package": {"path": str(package_file)}} | more, sort_keys=False))
     return path
 
 
@@ -43,6 +44,7 @@ class Running:
     service: Service
     address: str
     client: httpx.Client
+    stop: Callable[[], None]
 
     def units(self) -> int:
         """How many units were decided."""
@@ -62,10 +64,62 @@ def running(recipe_file: Path, archive: Path) -> Iterator[Running]:
         server = Server(service, listener)
         thread = Thread(target=server.run_bound, name="server")
         thread.start()
-        try:
-            with httpx.Client(base_url=server.address, timeout=30) as client:
-                yield Running(service, server.address, client)
-        finally:
+
+        def stop() -> None:
             server.finish()
             thread.join(30)
-        assert not thread.is_alive(), "the server did not stop"
+            assert not thread.is_alive(), "the server did not stop"
+
+        try:
+            with httpx.Client(base_url=server.address, timeout=30) as client:
+                yield Running(service, server.address, client, stop)
+        finally:
+            stop()
+
+
+@contextmanager
+def listening(client: httpx.Client) -> Iterator[Iterator[Event]]:
+    """A service's live events, as (name, data). They end where the service closes the stream."""
+    with client.stream("GET", "/api/events", timeout=60) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
+        def events() -> Iterator[Event]:
+            name = ""
+            for line in answer.iter_lines():
+                key, _, value = line.partition(": ")
+                if key == "event":
+                    name = value
+                elif key == "data":
+                    yield name, json.loads(value)
+
+        yield events()
+
+
+@dataclass
+class Command:
+    """`inspection serve` as a process of its own, answering at `address`."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def end(self, sign: int, within_s: float) -> tuple[int, str, str]:
+        """Send a signal; the exit code, and what was written to stdout (after its first line) and stderr."""
+        self.process.send_signal(sign)
+        out, err = self.process.communicate(timeout=within_s)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def serve_command(recipe_file: Path, archive: Path, *options: str) -> Iterator[Command]:
+    """Run it on a free port. It is killed at the end if it still runs."""
+    words = [sys.executable, "-m", "inspection", "serve", str(recipe_file), "--archive", str(archive), "--port", "0"]
+    process = subprocess.Popen([*words, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"http://\S+:\d+/", said)
+        assert found, said + process.communicate(timeout=10)[1]
+        yield Command(process, found[0])
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,6 +1,5 @@
 """`inspection evaluate`: what a package file is worth on labelled images."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,12 @@ import click
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
 @click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")
 @click.option("--split-seed", default=0, show_default=True, help="As it was for `train`.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures here.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write all figures here; - prints them on standard output, and nothing else there.",
+)
 @click.option(
     "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write plots here [default: beside --json]."
 )
@@ -35,24 +39,31 @@ def evaluate(
     """Measure PACKAGE on a dataset's test images; images it was fitted on are refused."""
     from data.splits import make_split
     from inspection.detector import Detector
-    from inspection.files import make_folder, write_durably
+    from inspection.files import make_folder
+    from inspection.json_files import STANDARD_OUTPUT, write_json
     from inspection.package import read_package
     from training.evaluate import figures, score_images
     from training.plots import write_plots
 
     loaded = read_package(package)
     split = make_split(layout, root, category, split_seed)
+    printed = json_file == STANDARD_OUTPUT
+    if json_file and not printed:
+        make_folder(json_file.parent)
+        plots = plots or json_file.with_name(f"{json_file.stem}-plots")
+    if plots:
+        make_folder(plots)
     detector = Detector(loaded, threads=threads)
     scored = score_images(detector, split.test, root, quiet=quiet)
     result = figures(scored, detector, root)
-    click.echo(summary(loaded.label, result))
+    if not printed:
+        click.echo(summary(loaded.label, result))
     if json_file:
-        make_folder(json_file.parent)
-        write_durably(json_file, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
-    plots = plots or (json_file.with_name(f"{json_file.stem}-plots") if json_file else None)
+        write_json(json_file, result)
     if plots:
         written = write_plots(plots, scored, loaded.manifest.limits, loaded.manifest.input.colour, loaded.manifest.name)
-        click.echo("plots: " + ", ".join(str(path) for path in written))
+        if not printed:
+            click.echo("plots: " + ", ".join(str(path) for path in written))
 
 
 def summary(label: str, result: dict[str, Any]) -> str:

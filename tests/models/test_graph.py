@@ -1,0 +1,157 @@
+"""The graphs say what a slow, plain numpy calculation says, on a tiny backbone with random weights."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper, parser
+
+from inspection.preprocess import Geometry
+from models.graph import features_graph, grid, memory_graph
+
+FINE, COARSE = 5, 7
+BACKBONE = f"""
+<ir_version: 8, opset_import: ["" : 17]>
+tiny (float[N, 3, H, W] x) => (float[N, {FINE}, h, w] s8, float[N, {COARSE}, h2, w2] s16) {{
+    s8 = Conv <strides = [8, 8], kernel_shape = [8, 8]> (x, fine)
+    s16 = Conv <strides = [16, 16], kernel_shape = [16, 16]> (x, coarse)
+}}
+"""
+Array = NDArray[np.float64]
+random = np.random.default_rng(11)
+WEIGHTS = {
+    "fine": (random.normal(size=(FINE, 3, 8, 8)) / 100).astype(np.float32),
+    "coarse": (random.normal(size=(COARSE, 3, 16, 16)) / 200).astype(np.float32),
+}
+FRAMES = random.integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+BANK = random.normal(0, 5, (30, FINE + COARSE)).astype(np.float32)
+
+
+def geometry(height: int = 64, width: int = 96) -> Geometry:
+    return Geometry(height=height, width=width, aspect=width / height)
+
+
+def backbone() -> onnx.ModelProto:
+    model = parser.parse_model(BACKBONE)
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in WEIGHTS.items())
+    return model
+
+
+def features_model(size: Geometry | None = None) -> onnx.ModelProto:
+    return features_graph(backbone(), (FINE, COARSE), size or geometry())
+
+
+def run(model: onnx.ModelProto, frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
+
+
+def strided(frame: Array, weights: NDArray[np.float32]) -> Array:
+    """A convolution whose stride is its kernel's size: `[H, W, 3]` to `[h, w, channels]`."""
+    side = weights.shape[-1]
+    rows, columns = frame.shape[0] // side, frame.shape[1] // side
+    tiles = frame.reshape(rows, side, columns, side, 3)
+    return np.einsum("aibjc,ocij->abo", tiles, weights.astype(np.float64))
+
+
+def averaged(field: Array) -> Array:
+    """Each place as the mean of itself and those of its eight neighbours that exist."""
+    rows, columns = field.shape[:2]
+    result = np.empty_like(field)
+    for row in range(rows):
+        for column in range(columns):
+            near = field[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            result[row, column] = near.mean(axis=(0, 1))
+    return result
+
+
+def doubled(field: Array) -> Array:
+    """Twice as large, bilinear between the centres of pixels, the edge continued."""
+
+    def along(values: Array) -> Array:
+        where = np.clip((np.arange(2 * len(values)) + 0.5) / 2 - 0.5, 0, len(values) - 1)
+        low = np.floor(where).astype(int)
+        high = np.minimum(low + 1, len(values) - 1)
+        part = (where - low)[:, None, None]
+        return np.asarray(values[low] * (1 - part) + values[high] * part)
+
+    return along(along(field).transpose(1, 0, 2)).transpose(1, 0, 2)
+
+
+def reference_features(frame: NDArray[np.uint8]) -> Array:
+    exact = frame.astype(np.float64)
+    fine = averaged(strided(exact, WEIGHTS["fine"]))
+    coarse = doubled(averaged(strided(exact, WEIGHTS["coarse"])))
+    return np.concatenate([fine, coarse], axis=2)
+
+
+def reference_heatmap(frame: NDArray[np.uint8]) -> Array:
+    apart = reference_features(frame)[:, :, None] - BANK[None, None].astype(np.float64)
+    return np.asarray(np.sqrt((apart**2).sum(axis=3)).min(axis=2))
+
+
+def test_features_are_those_of_a_plain_calculation() -> None:
+    found = run(features_model(), FRAMES)["features"]
+
+    wanted = np.concatenate([reference_features(frame).reshape(-1, FINE + COARSE) for frame in FRAMES])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 80), (96, 48)])
+def test_the_heatmap_is_the_distance_to_the_nearest_row(height: int, width: int) -> None:
+    frames = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    size = geometry(height, width)
+
+    found = run(memory_graph(features_model(size), size, BANK), frames)
+
+    assert grid(size) == (height // 8, width // 8) == found["heatmap"].shape[1:]
+    np.testing.assert_allclose(found["heatmap"][0], reference_heatmap(frames[0]), rtol=1e-4, atol=1e-3)
+
+
+def test_the_score_is_the_maximum_of_the_heatmap() -> None:
+    found = run(memory_graph(features_model(), geometry(), BANK), FRAMES)
+
+    assert found["score"].shape == (2,)
+    assert found["score"].dtype == found["heatmap"].dtype == np.float32
+    assert np.array_equal(found["score"], found["heatmap"].max(axis=(1, 2)))
+    assert found["score"][0] != found["score"][1]
+
+
+def test_a_batch_is_its_frames_one_by_one() -> None:
+    model = memory_graph(features_model(), geometry(), BANK)
+    together = run(model, FRAMES)
+
+    for index in range(2):
+        alone = run(model, FRAMES[index : index + 1])
+        np.testing.assert_allclose(alone["heatmap"][0], together["heatmap"][index], rtol=1e-5)
+        np.testing.assert_allclose(alone["score"], together["score"][index : index + 1], rtol=1e-5)
+
+
+def test_a_remembered_frame_is_near_and_a_spoiled_one_far_only_where_it_is_spoiled() -> None:
+    bank = run(features_model(), FRAMES[:1])["features"]
+    model = memory_graph(features_model(), geometry(), bank)
+    spoiled = FRAMES[:1].copy()
+    spoiled[0, 16:32, 64:80] = 255 - spoiled[0, 16:32, 64:80]
+
+    known, changed = run(model, FRAMES[:1])["heatmap"][0], run(model, spoiled)["heatmap"][0]
+
+    assert known.max() < 0.01 * np.linalg.norm(bank, axis=1).mean()
+    row, column = np.unravel_index(changed.argmax(), changed.shape)
+    assert row in range(7)  # the coarse cell, averaged with its neighbours, enlarged
+    assert column in range(5, 12)
+    assert changed[:, :4].max() < 0.01 * changed.max()
+
+
+def test_the_backbone_given_is_left_as_it_was() -> None:
+    model = backbone()
+    before = model.SerializeToString()
+
+    features = features_graph(model, (FINE, COARSE), geometry())
+    features_before = features.SerializeToString()
+    memory_graph(features, geometry(), BANK)
+
+    assert model.SerializeToString() == before
+    assert features.SerializeToString() == features_before

@@ -1,0 +1,46 @@
+"""Sources for cameras to read from, and short ways to read them."""
+
+import threading
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from inspection.frames import Frame, Pixels
+from inspection.recipe import CameraConfig
+from serve.cameras import Camera, Shot, open_camera
+
+
+def numbered(number: int) -> Pixels:
+    """A frame whose brightness says its number."""
+    return np.full((48, 64, 3), 20 * number + 10, np.uint8)
+
+
+def write_video(path: Path, frames: int) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(frames):
+        writer.write(numbered(number))
+    writer.release()
+    return path
+
+
+def write_images(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:03}.png"), numbered(number))
+    return folder
+
+
+def camera_of(kind: str, recipe_file: Path, **options: Any) -> Camera:
+    return open_camera(CameraConfig.model_validate({"kind": kind, "name": "cam", **options}), recipe_file)
+
+
+def take(camera: Camera, count: int | None = None) -> list[Shot]:
+    return list(islice(camera.shots(threading.Event()), count))
+
+
+def only_frames(shots: list[Shot]) -> list[Frame]:
+    assert all(isinstance(shot, Frame) for shot in shots), shots
+    return [shot for shot in shots if isinstance(shot, Frame)]

@@ -1,0 +1,62 @@
+"""`inspection demo`: the main job from rendering to a verified archive, and again on what is there."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from inspection.archive import Archive
+from inspection.records import Entry
+from serve.demo import summary
+
+CLI = Callable[..., CompletedProcess[str]]
+
+
+@pytest.mark.timeout(240)
+def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: CLI) -> None:
+    folder = tmp_path / "demo"
+    words = ("demo", "--once", "--archive", folder, "--units", 6, "--rate", 20, "--port", 0)
+    done = inspection(*words)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"truth +PASS +REJECT +REVIEW\n", done.stdout)
+    assert re.search(r"\n6 units: \d of \d defective ones stopped, \d of \d good ones passed; latency p50", done.stdout)
+    assert re.search(rf"archive {folder}: \d+ records and \d+ images, intact", done.stdout)
+    assert "Ctrl-C" not in done.stdout
+    assert {"archive.sqlite", "images", "vial.onnx", "recipe.yaml"} <= {path.name for path in folder.iterdir()}
+
+    package = (folder / "vial.onnx").read_bytes()
+    verified = inspection("verify", "--archive", folder)
+    assert verified.returncode == 0, verified.stderr
+    first = entries(folder)
+
+    done = inspection(*words)
+    assert done.returncode == 0, done.stderr
+    assert "train" not in done.stdout
+    assert "\n6 units: " in done.stdout
+    assert (folder / "vial.onnx").read_bytes() == package
+    assert inspection("verify", "--archive", folder).returncode == 0
+    both = entries(folder)
+    assert both[: len(first)] == first
+    assert [entry.sequence for entry in both] == list(range(1, len(both) + 1))
+    line_events = [entry.reason for entry in both if str(entry.reason).startswith("line_")]
+    assert line_events == ["line_started", "line_stopped"] * 2
+
+
+def entries(folder: Path) -> list[Entry]:
+    """All of them, oldest first."""
+    with Archive(folder, read_only=True) as archive:
+        return list(reversed(archive.latest(1000)))
+
+
+def test_summary_counts_against_the_truth() -> None:
+    def unit(truth: str, outcome: str, latency: float) -> Entry:
+        return Entry("unit", outcome=outcome, latency_ms=latency, score=1.0, details={"truth": truth})
+
+    units = [unit("good", "PASS", 10), unit("good", "PASS", 20), unit("good", "REJECT", 30), unit("crack", "PASS", 40)]
+    said = summary([*units, unit("crack", "REVIEW", 50)]).splitlines()
+    assert [line.split() for line in said[1:4]] == [
+        ["truth", "PASS", "REJECT", "REVIEW"], ["good", "2", "1", "-"], ["crack", "1", "-", "1"],
+    ]  # fmt: skip
+    assert said[4].startswith("5 units: 1 of 2 defective ones stopped, 2 of 3 good ones passed; latency p50 30 ms")

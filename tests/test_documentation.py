@@ -1,0 +1,123 @@
+"""The pages say what is true: their commands and examples are run, in order, as one user's story."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", ".pytest_cache"} & set(path.parts))
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a page."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def run(script: str, folder: Path) -> str:
+    """Run shell lines in `folder` with the `inspection` of this environment; returns what they printed."""
+    lines = (
+        script.replace("inspection ", f"{sys.executable} -m inspection ", 1)
+        if script.startswith("inspection ")
+        else script
+    )
+    lines = re.sub(r"^inspection ", f"{sys.executable} -m inspection ", lines, flags=re.MULTILINE)
+    done = subprocess.run(["bash", "-ec", lines], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder after the training page's commands and a short run of the serving page's recipe."""
+    folder = tmp_path_factory.mktemp("story")
+    run(blocks("training/README.md", "sh")[0], folder)
+    (folder / "recipe.yaml").write_text(blocks("serve/README.md", "yaml")[0])
+    frames = folder / "frames"
+    frames.mkdir()
+    for kind in ("good", "chip", "broken_edge"):
+        shutil.copy(folder / "images" / "tablet" / "test" / kind / "000.png", frames / f"{kind}.png")
+    serve(blocks("serve/README.md", "sh")[0], folder)
+    return folder
+
+
+def serve(script: str, folder: Path) -> None:
+    """Run the page's serve command on a free port until three units are on record, then stop it as Ctrl-C does."""
+    words = script.split()
+    assert words[0] == "inspection"
+    command = [sys.executable, "-m", *words[:-1], "0"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = re.search(r"http://\S+", process.stdout.readline())
+        assert address is not None
+        until = time.monotonic() + 60
+        while httpx.get(address.group() + "api/status").json()["tally"]["units"] < 3:
+            assert time.monotonic() < until, "no units were inspected"
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_the_training_page_ends_with_figures_and_plots(story: Path) -> None:
+    assert (story / "tablet.split.json").is_file()
+    assert {path.name for path in (story / "tablet-plots").iterdir()} == {"scores.png", "roc.png", "errors.png"}
+
+
+def test_the_review_page_s_commands_run_on_what_the_line_recorded(story: Path) -> None:
+    said = run(blocks("inspection/README.md", "sh")[0], story)
+
+    assert "archive intact" in said
+    assert (story / "again" / "result.json").is_file()
+    assert (story / "again" / "report.html").is_file()
+
+
+def test_the_example_in_python_runs(story: Path) -> None:
+    [code] = blocks("inspection/README.md", "python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=story, capture_output=True, text=True, check=True)
+
+    assert "Outcome." in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_in_a_page_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_s_table_of_rules_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", (ROOT / "README.md").read_text())
+
+    assert len(named) >= 5
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_every_option_in_the_pages_exists() -> None:
+    def known(*command: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "inspection", *command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+
+    options = {
+        "training/README.md": known("train", "anomaly") + known("evaluate") + known("simulate"),
+        "inspection/README.md": known("verify") + known("reinspect") + known("predict"),
+    }
+    for page, text in options.items():
+        named = set(re.findall(r"(--[a-z][a-z-]+)", (ROOT / page).read_text()))
+        assert {option for option in named if option not in text} == set()
+
+
+def test_every_reason_code_is_explained() -> None:
+    from inspection.verdict import Reason
+
+    page = (ROOT / "inspection" / "README.md").read_text()
+
+    assert [reason for reason in Reason if f"`{reason}`" not in page] == []

@@ -1,6 +1,6 @@
 """Train and evaluate on the real images by the commands a person would use; print one table in Markdown.
 
-    python benchmarks/accuracy.py --data ../shared/data --out /tmp/accuracy
+python benchmarks/accuracy.py --data ../shared/data --out /tmp/accuracy
 """
 
 import json

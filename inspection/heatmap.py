@@ -11,6 +11,7 @@ from inspection.frames import Pixels
 from inspection.verdict import Limits
 
 Heatmap = NDArray[np.float32]
+_CLEAR_BELOW = 0.75  # a unit that passes well shows no colour
 
 
 class HeatmapUnreadable(InspectionError):
@@ -28,12 +29,12 @@ def enlarge(heatmap: Heatmap, height: int, width: int) -> Heatmap:
 
 
 def overlay(pixels: Pixels, heatmap: Heatmap, limits: Limits, opacity: float = 0.5) -> Pixels:
-    """The frame `[H, W, 3]` with the map over it: clear below half the review limit, full colour at the reject limit.
+    """The frame `[H, W, 3]` with the map over it: clear well below the review limit, strongest from the reject limit.
 
     The scale belongs to the limits, not to the picture, so the same colour means the same score on every picture.
     """
     large = enlarge(heatmap, pixels.shape[0], pixels.shape[1])
-    low, high = limits.review_limit / 2, max(limits.reject_limit, 1e-12)
+    low, high = _CLEAR_BELOW * limits.review_limit, max(limits.reject_limit, 1e-12)
     strength = np.clip((large - low) / (high - low), 0.0, 1.0)
     colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
     weight = (opacity * np.minimum(1.0, strength * 2))[:, :, None]

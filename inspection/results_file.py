@@ -98,7 +98,7 @@ class ResultsFile:
             write_durably(self.path, _line(header))
         elif differing := _differing(earlier, header):
             raise ResultsOfAnotherRun(
-                f"{self.path} is of a run with another {', '.join(differing)}; choose another folder for this one"
+                f"{self.path} is of a run that differs in {' and '.join(differing)}; choose another folder for this one"
             )
         done, last, end = self._kept(known)
         try:

@@ -59,4 +59,6 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unknown(_: Request, error: Exception) -> JSONResponse:
-        return problem_response(500, "internal_error", f"the service failed ({type(error).__name__}); see its log")
+        answer = problem_response(500, "internal_error", f"the service failed ({type(error).__name__}); see its log")
+        answer.headers["Connection"] = "close"  # uvicorn cuts it after a failure, and a client must not use it again
+        return answer

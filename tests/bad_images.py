@@ -10,6 +10,8 @@ from PIL import Image
 
 _PIXELS = np.random.default_rng(0).integers(0, 255, (64, 48, 3), dtype=np.uint8)
 
+_DEEP = _PIXELS.astype(np.uint16) * 257
+
 
 def _saved(image: Image.Image, kind: str) -> bytes:
     buffer = BytesIO()
@@ -39,9 +41,9 @@ BAD_IMAGES: dict[str, tuple[bytes, str, str]] = {
     "rgba": (_saved(_RGB.convert("RGBA"), "PNG"), "alpha.png", "frame_wrong_format"),
     "palette": (_saved(_RGB.convert("P"), "PNG"), "palette.png", "frame_wrong_format"),
     "cmyk": (_saved(_RGB.convert("CMYK"), "JPEG"), "cmyk.jpg", "frame_wrong_format"),
-    "16-bit grey": (cv2.imencode(".png", _PIXELS[:, :, 0].astype(np.uint16) * 257)[1].tobytes(), "deep.png", "frame_wrong_format"),
-    "16-bit colour": (cv2.imencode(".png", _PIXELS.astype(np.uint16) * 257)[1].tobytes(), "deep.png", "frame_wrong_format"),
-    "16-bit tiff": (cv2.imencode(".tiff", _PIXELS.astype(np.uint16) * 257)[1].tobytes(), "deep.tiff", "frame_wrong_format"),
+    "16-bit grey": (cv2.imencode(".png", _DEEP[:, :, 0])[1].tobytes(), "deep.png", "frame_wrong_format"),
+    "16-bit colour": (cv2.imencode(".png", _DEEP)[1].tobytes(), "deep.png", "frame_wrong_format"),
+    "16-bit tiff": (cv2.imencode(".tiff", _DEEP)[1].tobytes(), "deep.tiff", "frame_wrong_format"),
     "huge header": (_png_header(30_000, 30_000), "huge.png", "frame_wrong_format"),
     "large header": (_png_header(11_000, 11_000), "large.png", "frame_wrong_format"),
 }  # fmt: skip

@@ -91,7 +91,8 @@ def _work(archive: Path | None, folder: Path | None, out: Path, limits_from: str
 def summary_text(label: str, summary: dict[str, Any]) -> str:
     """What came out, as a few lines for a person."""
     source, verdicts, bad = summary["source"], summary["verdicts"], len(summary["unreadable"])
-    lines = [f"{label} on {summary['units']} units ({summary['frames']} images) of {source['folder']}"]
+    seen = f"{_count(summary['units'], 'unit')} ({_count(summary['frames'], 'image')})"
+    lines = [f"{label} on {seen} of {source['folder']}"]
     if source["kind"] == "folder":
         lines.append("  " + ", ".join(f"{count} {outcome}" for outcome, count in verdicts.items()))
     else:
@@ -99,7 +100,12 @@ def summary_text(label: str, summary: dict[str, Any]) -> str:
         listed = ", ".join(f"{count} from {change}" for change, count in sorted(changes.items()))
         largest = summary["largest_score_difference"]
         difference = "" if largest is None else f"; largest score difference {largest:.4g}"
-        lines.append(f"  {sum(changes.values())} verdicts change{f': {listed}' if listed else ''}{difference}")
+        lines.append(f"  {_count(changes.total(), 'changed verdict')}{f': {listed}' if listed else ''}{difference}")
     if bad or summary["without_image"]:
-        lines.append(f"  {bad} images could not be inspected; {summary['without_image']} units have no image")
+        missing = _count(summary["without_image"], "unit")
+        lines.append(f"  {_count(bad, 'image')} could not be inspected; {missing} without an image")
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

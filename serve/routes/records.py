@@ -44,7 +44,7 @@ def read_record(entry: EntryDep) -> dict[str, Any]:
 def read_image(
     service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
 ) -> Response:
-    """The image as it was recorded, byte for byte; or, no wider than `width`, a picture that a browser shows."""
+    """The image as it was recorded, byte for byte; with `width`, a picture for a page, no wider than that."""
     name, data = _stored(service, entry, frame, "image")
     media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
     if width is None:
@@ -52,21 +52,22 @@ def read_image(
     pixels = _pixels(service, data, name)
     if width >= pixels.shape[1] and media_type in _SHOWN_AS_THEY_ARE:
         return Response(data, media_type=media_type, headers=_FRESH)
-    return _png(_shrunk(pixels, width))
+    return _picture(_shrunk(pixels, width))
 
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)
 def read_heatmap(
     service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
 ) -> Response:
-    """The heatmap over the image, as a PNG; its colours are those of the limits that were applied."""
+    """The heatmap over the image, in the colours of the limits that were applied: a PNG; with `width`, as the image."""
     image_name, image = _stored(service, entry, frame, "image")
     heatmap_name, heatmap = _stored(service, entry, frame, "heatmap")
     pixels = _shrunk(_pixels(service, image, image_name), width)
     assert entry.review_limit is not None
     assert entry.reject_limit is not None
     limits = Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)
-    return _png(overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits))
+    shown = overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits)
+    return _picture(shown) if width else Response(encode_png(shown), media_type="image/png", headers=_FRESH)
 
 
 def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", "heatmap"]) -> tuple[str, bytes]:
@@ -81,8 +82,10 @@ def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", 
         raise Problem(409, error.code, f"record {entry.name}: {error}; run `inspection verify`") from error
 
 
-def _png(pixels: Pixels) -> Response:
-    return Response(encode_png(pixels), media_type="image/png", headers=_FRESH)
+def _picture(pixels: Pixels) -> Response:
+    """For pages: a JPEG takes a tenth of the time of a PNG, which would be the line's."""
+    data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    return Response(data, media_type="image/jpeg", headers=_FRESH)
 
 
 def _pixels(service: Service, data: bytes, name: str) -> Pixels:

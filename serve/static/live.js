@@ -163,24 +163,41 @@ async function fillThumb(item, thumb, address) {
   }
 }
 
+// Records are read once the events flow, so that no unit falls between the two; what both tell is shown once.
+
+let toldMeanwhile = null;
+
 async function showPast() {
-  const answer = await fetch(`/api/records?limit=${KEPT_TRAIL}`);
-  if (!answer.ok) return;
-  const units = (await answer.json()).map((record) => ({ ...record, record, message: record.details.message || "" }));
-  for (const unit of units.reverse()) addPast(unit);
+  toldMeanwhile = [];
+  const answer = await fetch(`/api/records?limit=${KEPT_TRAIL}`).catch(() => null);
+  const records = answer && answer.ok ? await answer.json() : [];
+  const known = new Set(records.map((record) => record.hash));
+  const past = records.reverse().map((record) => ({ ...record, record, message: record.details.message || "" }));
+  const units = [...past, ...toldMeanwhile.filter((unit) => !(unit.record && known.has(unit.record.hash)))];
+  toldMeanwhile = null;
+  at("trail").replaceChildren();
+  at("stopped").replaceChildren();
+  for (const unit of units) addPast(unit);
   if (units.length) showLatest(units.at(-1));
 }
 
 function listen() {
   const events = new EventSource("/api/events");
-  events.addEventListener("status", (event) => showStatus(JSON.parse(event.data)));
+  let connected = false;
+  events.addEventListener("status", (event) => {
+    showStatus(JSON.parse(event.data));
+    if (!connected) showPast();
+    connected = true;
+  });
   events.addEventListener("unit", (event) => {
     const { unit, status } = JSON.parse(event.data);
     showStatus(status);
+    if (toldMeanwhile) { toldMeanwhile.push(unit); return; }
     addPast(unit);
     showLatest(unit);
   });
   events.onerror = () => {
+    connected = false;
     showLine("lost", "unknown");
     showAlarm("No connection to the station. What you see is old; the line may still run.");
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
@@ -188,4 +205,4 @@ function listen() {
 }
 
 showStatus(JSON.parse(document.body.dataset.status));
-showPast().catch(() => {}).then(listen);
+listen();

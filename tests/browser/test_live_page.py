@@ -83,11 +83,10 @@ def test_operator_sees_units_go_by(tmp_path: Path, vial_package: Path, browser: 
         first = int(seen.text("#units"))
         assert first > 0
         for name in ("image", "heatmap"):
-            picture = seen.page.locator(f"#{name} img")
-            box = picture.bounding_box()
+            box = seen.page.locator(f"#{name}").bounding_box()
             assert box is not None
             assert min(box["width"], box["height"]) > 200
-            assert int(picture.evaluate("image => image.naturalWidth")) == 400
+            assert seen.page.locator(f"#{name} img").evaluate("image => image.naturalWidth") == 400
         assert seen.text("#verdict .outcome") == "PASS"
         assert seen.text("#reason") == "within limits"
         assert seen.text("#score").startswith("Score ")
@@ -176,13 +175,14 @@ def test_alarm_shows_and_goes(
 
 
 def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, browser: "Browser") -> None:
-    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station:
-        with opened(browser, station.address) as seen:
-            seen.page.wait_for_load_state("load")
-            seen.wait("#line", "no camera")
-            station.stop()
-            seen.wait("#alarm", "No connection to the station")
-            assert seen.text("#line") == "unknown"
+    with (
+        running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station,
+        opened(browser, station.address) as seen,
+    ):
+        seen.wait("#line", "no camera")
+        station.stop()
+        seen.wait("#alarm", "No connection to the station")
+        assert seen.text("#line") == "unknown"
 
 
 def test_page_shows_what_was_before_it_was_opened(reviewing: Running, browser: "Browser", vial_images: Images) -> None:

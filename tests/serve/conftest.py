@@ -32,3 +32,11 @@ def station(tmp_path: Path, vial_package: Path) -> Iterator[Running]:
     """A running service without a camera, its archive in `tmp_path/archive`."""
     with running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def shared_station(tmp_path_factory: pytest.TempPathFactory, vial_package: Path) -> Iterator[Running]:
+    """The same for tests that do not mind what others have put into its archive."""
+    folder = tmp_path_factory.mktemp("shared")
+    with running(write_recipe(folder, vial_package), folder / "archive") as served:
+        yield served

@@ -47,7 +47,8 @@ def test_image_can_be_had_smaller(station: Running, record: dict[str, Any]) -> N
     whole = decode_frame(station.client.get(record["links"]["image"]).content, "whole")
     small = decode_frame(station.client.get(record["links"]["image"] + "?width=100").content, "small")
     assert small.shape[1] == 100
-    assert np.abs(cv2.resize(whole, small.shape[1::-1], interpolation=cv2.INTER_AREA).astype(int) - small).max() <= 1
+    expected = cv2.resize(whole, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(expected.astype(int) - small).mean() < 3
     same = decode_frame(station.client.get(record["links"]["image"] + "?width=4096").content, "same")
     assert np.array_equal(same, whole)
 
@@ -58,6 +59,8 @@ def test_heatmap_is_a_picture_of_the_frame_marked_where_the_defect_is(
     whole = decode_frame(vial_images["crack"][0].read_bytes(), "whole").astype(int)
     picture = decode_frame(station.client.get(record["links"]["heatmap"]).content, "heatmap").astype(int)
     assert picture.shape == whole.shape
+    small = station.client.get(record["links"]["heatmap"] + "?width=100").content
+    assert decode_frame(small, "small").shape[1] == 100
     marked = np.abs(picture - whole).max(axis=2) > 40
     mask = cv2.imread(str(mask_of(vial_images["crack"][0])), cv2.IMREAD_GRAYSCALE)
     assert mask is not None
@@ -77,8 +80,8 @@ def mask_of(image: Path) -> Path:
     "/api/records/station-1'--/1", "/static/../serve.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py",
     "/nowhere",
 ])  # fmt: skip
-def test_what_is_not_there_is_a_404_problem(station: Running, path: str) -> None:
-    answer = station.client.get(path)
+def test_what_is_not_there_is_a_404_problem(shared_station: Running, path: str) -> None:
+    answer = shared_station.client.get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] in ("record_missing", "not_found")
@@ -88,8 +91,8 @@ def test_what_is_not_there_is_a_404_problem(station: Running, path: str) -> None
     "/api/records/station-1/0", "/api/records/station-1/x", f"/api/records/station-1/{10**30}",
     "/api/records?limit=0", "/api/records?outcome=GOOD",
 ])  # fmt: skip
-def test_senseless_question_is_a_422_problem(station: Running, path: str) -> None:
-    answer = station.client.get(path)
+def test_senseless_question_is_a_422_problem(shared_station: Running, path: str) -> None:
+    answer = shared_station.client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
 
 
@@ -145,18 +148,20 @@ def test_events_tell_when_the_line_ends(tmp_path: Path, vial_package: Path) -> N
         wait_for(lambda: station.units() == 10)
 
 
-def test_health_and_readiness(station: Running) -> None:
-    assert station.client.get("/health").json()["status"] == "alive"
-    assert station.client.get("/ready").json() == {"status": "ready"}
+def test_health_and_readiness(shared_station: Running) -> None:
+    assert shared_station.client.get("/health").json()["status"] == "alive"
+    assert shared_station.client.get("/ready").json() == {"status": "ready"}
 
 
 @pytest.mark.parametrize("path", [
     "/", "/health", "/ready", "/api/status", "/api/records", "/openapi.json", "/static/live.js", "/static/live.css",
     "/nowhere", "/api/records/station-1/x", "/api/fails",
 ])  # fmt: skip
-def test_every_answer_carries_the_content_policy(station: Running, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(station.service), "status", fail) if path == "/api/fails" else None
-    answer = station.client.get("/api/status" if path == "/api/fails" else path)
+def test_every_answer_carries_the_content_policy(
+    shared_station: Running, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(shared_station.service), "status", fail) if path == "/api/fails" else None
+    answer = shared_station.client.get("/api/status" if path == "/api/fails" else path)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
@@ -167,25 +172,29 @@ def fail(*_: object) -> None:
     raise KeyError("something nobody thought of")
 
 
-def test_failure_inside_is_a_problem_without_its_traceback(station: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(station.service), "status", fail)
-    answer = station.client.get("/api/status")
+def test_failure_inside_is_a_problem_without_its_traceback(
+    shared_station: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(shared_station.service), "status", fail)
+    answer = shared_station.client.get("/api/status")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "internal_error"
     assert "nobody thought of" not in answer.text
     assert "Traceback" not in answer.text
+    assert answer.headers["connection"] == "close"
+    assert shared_station.client.get("/health").status_code == 200
 
 
-def test_method_that_is_not_offered_is_a_405_problem(station: Running) -> None:
-    answer = station.client.delete("/api/records/station-1/1")
+def test_method_that_is_not_offered_is_a_405_problem(shared_station: Running) -> None:
+    answer = shared_station.client.delete("/api/records/station-1/1")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET"
 
 
-def test_garbage_on_the_wire_does_not_hurt(station: Running) -> None:
-    host, port = station.address.removeprefix("http://").rstrip("/").split(":")
+def test_garbage_on_the_wire_does_not_hurt(shared_station: Running) -> None:
+    host, port = shared_station.address.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port))) as wire:
         wire.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         assert wire.recv(100).startswith(b"HTTP/1.1 400")
-    assert httpx.get(station.address + "health").status_code == 200
+    assert httpx.get(shared_station.address + "health").status_code == 200

@@ -56,21 +56,21 @@ def test_answer_is_what_the_detector_says(station: Running, vial_images: Images)
 
 
 @pytest.mark.parametrize("what", BAD_IMAGES)
-def test_bad_image_is_a_problem_and_a_reject_on_record(station: Running, what: str) -> None:
+def test_bad_image_is_a_problem_and_a_reject_on_record(shared_station: Running, what: str) -> None:
     data, name, code = BAD_IMAGES[what]
-    body = problem(station.upload(data, name, unit="u-1"), 422, code)
+    body = problem(shared_station.upload(data, name, unit="u-1"), 422, code)
     assert (body["outcome"], body["reason"], body["unit"]) == ("REJECT", code, "u-1")
     assert name in body["detail"]
-    [entry] = station.service.archive.latest(10, kind="unit")
+    [entry] = shared_station.service.archive.latest(1, kind="unit")
     assert (entry.outcome, entry.reason, entry.unit, entry.hash) == ("REJECT", code, "u-1", body["record"]["hash"])
 
 
-def test_frame_of_another_camera_is_refused(station: Running) -> None:
+def test_frame_of_another_camera_is_refused(shared_station: Running) -> None:
     data = cv2.imencode(".png", np.full((100, 400, 3), 90, np.uint8))[1].tobytes()
-    body = problem(station.upload(data, "wide.png"), 422, "frame_wrong_geometry")
+    body = problem(shared_station.upload(data, "wide.png"), 422, "frame_wrong_geometry")
     assert body["outcome"] == "REJECT"
     assert "400 x 100" in body["detail"]
-    assert station.client.get(body["record"]["links"]["image"]).content == data
+    assert shared_station.client.get(body["record"]["links"]["image"]).content == data
 
 
 def test_form_without_an_image_says_so(station: Running) -> None:
@@ -87,19 +87,21 @@ def test_form_without_an_image_says_so(station: Running) -> None:
 
 
 @pytest.mark.parametrize("size", [1_001, 4_000_000])
-def test_upload_that_is_too_large_is_refused(station: Running, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_that_is_too_large_is_refused(
+    shared_station: Running, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inspect, "MAX_UPLOAD_BYTES", 1000)
-    body = problem(station.upload(b"\0" * size, "big.png"), 413, "upload_too_large")
+    body = problem(shared_station.upload(b"\0" * size, "big.png"), 413, "upload_too_large")
     assert "larger than" in body["detail"]
-    assert station.client.get("/health").status_code == 200
+    assert shared_station.client.get("/health").status_code == 200
 
 
-def test_endless_upload_is_answered_before_it_ends(station: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_upload_is_answered_before_it_ends(shared_station: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect, "MAX_UPLOAD_BYTES", 1000)
     part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + b"\0" * 2_000_000
     head = "POST /api/inspect HTTP/1.1\r\nHost: station\r\nTransfer-Encoding: chunked\r\n"
     head += f"Content-Type: multipart/form-data; boundary=b\r\n\r\n{len(part):x}\r\n"
-    host, port = station.address.removeprefix("http://").rstrip("/").split(":")
+    host, port = shared_station.address.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as wire:
         wire.sendall(head.encode() + part + b"\r\n")
         assert wire.recv(12) == b"HTTP/1.1 413"

@@ -16,10 +16,9 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.package import Package, read_package
 from inspection.verdict import Outcome, decide
+from tests.training.conftest import QUICK, Say
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Say = Callable[..., str]
-QUICK = ("--size", 96, "--bank", 40, "--folds", 2, "--quiet")
 DEFECTS = set(PRODUCTS["vial"].defect_names)
 
 
@@ -127,7 +126,7 @@ def test_the_plots_are_pictures_of_something(evaluated: tuple[dict[str, Any], Pa
         assert picture is not None
         assert min(picture.shape[:2]) > 400
         assert picture.std() > 10
-        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+        assert len(np.unique(picture[::9, ::9].reshape(-1, 3), axis=0)) > 50
 
 
 def test_json_on_standard_output_is_alone_there(say: Say, vial_package: Path, vial_dataset: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from training.metrics import aupro, auroc, clopper_pearson
+from training.metrics import aupro, auroc, auroc_interval, clopper_pearson, roc
 
 Map = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -65,6 +65,37 @@ def test_auroc_is_the_share_of_pairs_in_order(scores: Map, defective: Mask) -> N
 @pytest.mark.parametrize("defective", [False, True])
 def test_auroc_of_one_kind_alone_cannot_be_told(defective: bool) -> None:
     assert auroc(np.arange(3.0), np.full(3, defective)) is None
+
+
+@given(
+    scores=npst.arrays(np.float64, 12, elements=FEW_VALUES),
+    defective=npst.arrays(np.bool_, 12),
+)
+@settings(deadline=None)
+def test_the_roc_has_a_point_at_every_score(scores: Map, defective: Mask) -> None:
+    assume(defective.any() and not defective.all())
+    thresholds = sorted(np.unique(scores), reverse=True)
+    wanted = [
+        (0.0, 0.0),
+        *((float((scores[~defective] >= t).mean()), float((scores[defective] >= t).mean())) for t in thresholds),
+    ]
+
+    assert np.allclose(np.transpose(roc(scores, defective)), wanted)
+
+
+def test_the_interval_of_the_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
+    truth = stats.norm.cdf(1.2 / np.sqrt(2))
+    random = np.random.default_rng(0)
+    defective = np.repeat([False, True], [60, 40])
+    covered = 0
+    for _ in range(200):
+        interval = auroc_interval(random.normal(size=100) + 1.2 * defective, defective)
+        assert interval is not None
+        covered += interval[0] <= truth <= interval[1]
+
+    assert 180 <= covered <= 198
+    assert auroc_interval(np.arange(4.0), np.array([False, False, True, True])) == (1.0, 1.0)
+    assert auroc_interval(np.arange(4.0), np.zeros(4, bool)) is None
 
 
 @given(maps=MAPS, masks=MASKS, limit=st.sampled_from([0.05, 0.3, 0.5, 1.0]))

@@ -7,15 +7,18 @@ leave the station only after that.
 import json
 import os
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from inspection.errors import InspectionError
 from inspection.image_store import ImageStore
@@ -143,12 +146,21 @@ class Archive:
         with self._engine.connect() as connection:
             return {(outcome, reason): number for outcome, reason, number in connection.execute(query)}
 
-    def noted_heads(self) -> dict[str, tuple[int, str]]:
-        """The last sequence and hash of each station as noted beside the database, to find a cut-off chain."""
-        heads = {}
+    def count_entries(self) -> int:
+        """How many entries there are, of all stations."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(entries)).scalar_one()
+
+    def noted_heads(self) -> dict[str, tuple[int, str] | None]:
+        """The last sequence and hash of each station as noted beside the database, to find a cut-off chain. None where
+        the note says nothing that can be read."""
+        heads: dict[str, tuple[int, str] | None] = {}
         for path in sorted(self._heads.glob("*.json")) if self._heads.is_dir() else []:
-            noted = json.loads(path.read_text())
-            heads[path.stem] = (int(noted["sequence"]), str(noted["hash"]))
+            try:
+                noted = json.loads(path.read_text())
+                heads[path.stem] = (int(noted["sequence"]), str(noted["hash"]))
+            except (OSError, ValueError, TypeError, KeyError):
+                heads[path.stem] = None
         return heads
 
     def missing_guards(self) -> list[str]:
@@ -173,12 +185,16 @@ def _head(connection: Connection, station: str) -> tuple[int, str]:
 
 
 def _sqlite_engine(database: Path, *, read_only: bool) -> Engine:
-    mode = ""
+    place = "file:" + quote(str(database.absolute()))
     if read_only:
         pending = database.with_name(database.name + "-wal")
         quiet = not _writable(database.parent) and not (pending.exists() and pending.stat().st_size)
-        mode = "?mode=ro&uri=true" + ("&immutable=1" if quiet else "")
-    engine = create_engine(f"sqlite:///file:{database}{mode}" if mode else f"sqlite:///{database}")
+        place += "?mode=ro" + ("&immutable=1" if quiet else "")
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(place, uri=True, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:

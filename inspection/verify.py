@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ class Verification:
     """What was walked, and what does not fit: `problems` holds one sentence each, the first in the chain first."""
 
     entries: int = 0
-    images: int = 0
+    files: int = 0
     heads: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -28,6 +29,22 @@ class Verification:
         return not self.problems
 
 
+@contextmanager
+def _reading(folder: Path) -> Iterator[Archive]:
+    try:
+        with Archive(folder, read_only=True) as archive:
+            yield archive
+    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
+        cause = str(getattr(error, "orig", error)).splitlines()[0]
+        raise ArchiveFault(f"{folder} cannot be read as an archive ({cause}); restore it from its backup") from error
+
+
+def count_records(folder: Path) -> int:
+    """How many records `verify_archive` will walk. Raises as that does."""
+    with _reading(folder) as archive:
+        return archive.count_entries()
+
+
 def verify_archive(folder: Path, progress: Callable[[], object] = lambda: None) -> Verification:
     """Check every entry's hash, every chain, every image file. `progress` is called once per entry.
 
@@ -35,19 +52,17 @@ def verify_archive(folder: Path, progress: Callable[[], object] = lambda: None) 
     """
     result = Verification()
     checked: set[str] = set()
-    try:
-        with Archive(folder, read_only=True) as archive:
-            noted = archive.noted_heads()
-            for name in archive.missing_guards():
-                result.problems.append(f"the database's guard {name} was removed")
-            for station in sorted({*archive.stations(), *noted}):
-                for row in _walk_chain(archive, station, noted.get(station), result):
-                    _check_images(archive, row, checked, result)
-                    progress()
-    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
-        cause = str(getattr(error, "orig", error)).splitlines()[0]
-        raise ArchiveFault(f"{folder} cannot be read as an archive ({cause}); restore it from its backup") from error
-    result.images = len(checked)
+    with _reading(folder) as archive:
+        noted = archive.noted_heads()
+        for name in archive.missing_guards():
+            result.problems.append(f"the database's guard {name} was removed")
+        for station in sorted({*archive.stations(), *noted}):
+            if noted.get(station) is None:
+                result.problems.append(f"the note of the last record of {station} is missing or unreadable")
+            for row in _walk_chain(archive, station, noted.get(station), result):
+                _check_images(archive, row, checked, result)
+                progress()
+    result.files = len(checked)
     return result
 
 

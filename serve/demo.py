@@ -25,7 +25,7 @@ def serve_demo(recipe: Path, archive: Path, port: int, units: int, once: bool, s
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", port))
         service = build_service(recipe, archive, stack)
-        before = service.archive.noted_heads().get(service.station.recipe.station, (0, ""))[0]
+        before = (service.archive.noted_heads().get(service.station.recipe.station) or (0, ""))[0]
         server = Server(service, listener)
         say(f"inspecting {units} units; the page is at {server.address}")
 
@@ -50,7 +50,9 @@ def _summarise(service: Service, before: int, units: int, say: Callable[[str], o
     say(summary([entry for entry in map(from_row, rows) if entry.kind == "unit"][:units]))
     verification = verify_archive(service.archive.folder)
     intact = "intact" if verification.intact else "NOT INTACT: " + "; ".join(verification.problems)
-    say(f"archive {service.archive.folder}: {verification.entries} records and {verification.images} images, {intact}")
+    say(
+        f"archive {service.archive.folder}: {verification.entries} records and {verification.files} images and heatmaps, {intact}"
+    )
     if service.alarm or not verification.intact:
         raise DemoFailed(service.alarm or f"{service.archive.folder} was altered; remove it and try again")
 

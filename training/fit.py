@@ -166,7 +166,10 @@ def _learn(
     """First pass: the features of every image into its fold."""
     extract = _load(algorithm.features)
     for index in range(images):
-        algorithm.learn(extract.run(prepared(index)[None])["features"], index % folds)
+        features = extract.run(prepared(index)[None])["features"]
+        if not np.isfinite(features).all():
+            raise BadUsage("--backbone gives values that are not finite for these images; choose another")
+        algorithm.learn(features, index % folds)
         done()
 
 

@@ -29,19 +29,16 @@ def verify(archive: Path, json_file: Path | None, quiet: bool) -> None:
     """
     from tqdm import tqdm
 
-    from inspection.archive import Archive
     from inspection.json_files import STANDARD_OUTPUT, write_json
-    from inspection.verify import verify_archive
+    from inspection.verify import count_records, verify_archive
 
-    with Archive(archive, read_only=True) as opened:
-        expected = sum(sequence for sequence, _ in opened.noted_heads().values())
-    with tqdm(total=expected or None, desc="verifying", unit="record", disable=True if quiet else None) as bar:
+    with tqdm(total=count_records(archive), desc="verifying", unit="record", disable=True if quiet else None) as bar:
         found = verify_archive(archive, bar.update)
     if json_file:
         content = {
             "intact": found.intact,
             "records": found.entries,
-            "images": found.images,
+            "files": found.files,
             "stations": found.heads,
             "problems": found.problems,
         }
@@ -56,4 +53,4 @@ def verify(archive: Path, json_file: Path | None, quiet: bool) -> None:
         )
     if json_file != STANDARD_OUTPUT:
         stations = len(found.heads)
-        click.echo(f"archive intact: {found.entries} records, {found.images} images, {stations} stations")
+        click.echo(f"archive intact: {found.entries} records, {found.files} images and heatmaps, {stations} stations")

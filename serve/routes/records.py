@@ -1,10 +1,12 @@
 """Read records, their images and their heatmaps."""
 
+from io import BytesIO
 from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 from fastapi import APIRouter, Query, Response
+from PIL import Image
 
 from inspection.frames import Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
@@ -49,10 +51,11 @@ def read_image(
     media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
     if width is None:
         return Response(data, media_type=media_type, headers=_FRESH)
-    pixels = _pixels(service, data, name)
-    if width >= pixels.shape[1] and media_type in _SHOWN_AS_THEY_ARE:
-        return Response(data, media_type=media_type, headers=_FRESH)
-    return _picture(_shrunk(pixels, width))
+    if media_type in _SHOWN_AS_THEY_ARE:
+        with Image.open(BytesIO(data)) as header:  # does not decode
+            if header.width <= width:
+                return Response(data, media_type=media_type, headers=_FRESH)
+    return _picture(_shrunk(_pixels(service, data, name), width))
 
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)

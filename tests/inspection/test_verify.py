@@ -53,7 +53,7 @@ def edit(folder: Path, *statements: str) -> None:
 def test_an_untouched_archive_is_intact(copy: Path) -> None:
     verification = verify_archive(copy)
 
-    assert (verification.entries, verification.images, verification.problems) == (12, 12, [])
+    assert (verification.entries, verification.files, verification.problems) == (12, 12, [])
 
 
 COLUMNS = [
@@ -83,6 +83,28 @@ def test_a_chain_cut_off_at_its_end_is_noticed(copy: Path) -> None:
     edit(copy, "DELETE FROM entries WHERE station = 'left' AND sequence > 5")
 
     assert verify_archive(copy).problems == ["record left/8 is missing: the chain was cut off after 5"]
+
+
+@pytest.mark.parametrize("note", [None, "", "{}", "[]", '{"sequence": 5}'])
+def test_a_note_of_the_head_that_is_gone_or_garbled_is_noticed(note: str | None, copy: Path) -> None:
+    path = copy / "heads" / "left.json"
+    if note is None:
+        path.unlink()
+    else:
+        path.write_text(note)
+
+    assert verify_archive(copy).problems == ["the note of the last record of left is missing or unreadable"]
+
+
+@pytest.mark.parametrize("name", ["50% done", "batch #7", "why?", "a&mode=rw", "ü b"])
+def test_a_folder_may_have_any_name(name: str, original: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(original, tmp_path / name))
+    (tmp_path / "batch ").mkdir()
+
+    assert verify_archive(folder).intact
+    with Archive(folder) as archive:
+        assert archive.count_entries() == 12
+        assert len(archive.latest(3)) == 3
 
 
 def test_a_station_deleted_whole_is_noticed(copy: Path) -> None:
@@ -186,4 +208,4 @@ def rows(folder: Path) -> list[dict[str, object]]:
 def test_a_real_archive_of_inspected_units_verifies(filled_archive: Callable[[int], Path]) -> None:
     verification = verify_archive(filled_archive(5))
 
-    assert (verification.entries, verification.images, verification.problems) == (5, 10, [])
+    assert (verification.entries, verification.files, verification.problems) == (5, 10, [])

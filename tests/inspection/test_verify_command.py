@@ -37,7 +37,7 @@ def test_an_intact_archive_is_called_intact(filled_archive: Fill, inspection: Ru
     folder = filled_archive(6)
     done = inspection("verify", "--archive", folder, "--json", tmp_path / "found.json")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "archive intact: 6 records, 12 images, 1 stations\n"
+    assert done.stdout == "archive intact: 6 records, 12 images and heatmaps, 1 stations\n"
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["intact"] and found["records"] == 6 and found["problems"] == []
     assert list(found["stations"]) == ["station-1"]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 from inspection.cli import main
@@ -156,6 +158,29 @@ def test_an_option_out_of_range_is_refused(option: str, root: Path, train_refuse
 
 def test_a_backbone_that_is_none_is_refused(root: Path, vial_package: Path, train_refused: Callable[..., str]) -> None:
     assert f"{vial_package} has inputs frames" in train_refused("--root", root, "--backbone", vial_package)
+
+
+OVERFLOWING = """
+<ir_version: 8, opset_import: ["" : 17]>
+tiny (float[N, 3, H, W] x) => (float[N, 3, h, w] s8, float[N, 3, h2, w2] s16)
+<float white = {255.0}> {
+    fine = AveragePool <kernel_shape = [8, 8], strides = [8, 8]> (x)
+    to_white = Sub (white, fine)
+    s8 = Reciprocal (to_white)
+    s16 = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (x)
+}
+"""
+
+
+def test_a_backbone_that_overflows_on_these_images_is_refused(
+    root: Path, tmp_path: Path, train_refused: Callable[..., str]
+) -> None:
+    onnx.save(onnx.parser.parse_model(OVERFLOWING), tmp_path / "tiny.onnx")
+    for index, path in enumerate((root / "vial" / "train" / "good").iterdir()):
+        cv2.imwrite(str(path), np.full((96, 64, 3), [index, 255, 255], np.uint8))
+
+    sentence = train_refused("--root", root, "--backbone", tmp_path / "tiny.onnx")
+    assert "--backbone gives values that are not finite" in sentence
 
 
 @pytest.mark.parametrize(

@@ -66,12 +66,11 @@ class Archive:
                 raise ArchiveMissing(f"{folder} holds no archive (no archive.sqlite); give the folder of an archive")
             self._engine = _sqlite_engine(database, read_only=True)
             return
-        try:
-            for part in (folder, self.images.folder, self._heads):
-                part.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ArchiveNotWritable(f"{folder} cannot be made ({error.strerror}); choose another folder") from error
         for part in (folder, self.images.folder, self._heads):
+            try:
+                part.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ArchiveNotWritable(f"{part} cannot be made ({error.strerror}); choose another folder") from error
             if not _writable(part):
                 raise ArchiveNotWritable(f"{part} is read-only; make it writable, or choose another archive folder")
         self._engine = _sqlite_engine(database, read_only=False)

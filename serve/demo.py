@@ -50,9 +50,8 @@ def _summarise(service: Service, before: int, units: int, say: Callable[[str], o
     say(summary([entry for entry in map(from_row, rows) if entry.kind == "unit"][:units]))
     verification = verify_archive(service.archive.folder)
     intact = "intact" if verification.intact else "NOT INTACT: " + "; ".join(verification.problems)
-    say(
-        f"archive {service.archive.folder}: {verification.entries} records and {verification.files} images and heatmaps, {intact}"
-    )
+    counted = f"{verification.entries} records, {verification.files} images and heatmaps"
+    say(f"archive {service.archive.folder}: {counted}, {intact}")
     if service.alarm or not verification.intact:
         raise DemoFailed(service.alarm or f"{service.archive.folder} was altered; remove it and try again")
 

@@ -53,17 +53,12 @@ function showStatus(status) {
     element("li", {}, element("span", { textContent: words(reason) }), count.toLocaleString())));
 }
 
-// Pictures: one request after the other.
+// Pictures: whoever wants several asks for one after the other.
 
-let lastPicture = Promise.resolve();
-
-function picture(address) {
-  const load = async () => {
-    if (!address) return null;
-    const image = element("img", { alt: "", src: address });
-    try { await image.decode(); return image; } catch { return null; }
-  };
-  return (lastPicture = lastPicture.then(load));
+async function picture(address) {
+  if (!address) return null;
+  const image = element("img", { alt: "", src: address });
+  try { await image.decode(); return image; } catch { return null; }
 }
 
 // The unit in the middle: verdict, pictures and score change together.

@@ -42,7 +42,7 @@ class PlayingCamera(Camera):
 
 
 class DeafCamera(Camera):
-    """One that hangs in its driver, whatever it is told, until `released` is set; then it still has a shot."""
+    """One that hangs in its driver, whatever it is told, until `released` is set; then it still has shots."""
 
     def __init__(self, name: str = "cam", options: CameraOptions | None = None, folder: Path = Path()) -> None:  # noqa: ARG002
         self.released = threading.Event()
@@ -50,7 +50,7 @@ class DeafCamera(Camera):
     def shots(self, stop: threading.Event) -> Iterator[Shot]:  # noqa: ARG002
         yield frame("good", 1)
         self.released.wait(60)
-        yield frame("good", 2)
+        yield from (frame("good", number) for number in range(2, 30))
 
 
 class FollowingDetector:

@@ -170,7 +170,6 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     folder.chmod(0o755)
 
 
-@pytest.mark.xfail(strict=True, reason="inspection/archive.py makes its folders before it asks whether it may")
 def test_read_only_archive_is_refused(
     tmp_path: Path, vial_package: Path, read_only: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,9 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from alembic import command
@@ -82,7 +83,7 @@ class Archive:
                 f"{database} cannot be opened ({_cause(error)}); restore it, or choose another"
             ) from error
 
-    def __enter__(self) -> "Archive":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,11 +171,13 @@ class Archive:
         return sorted(wanted - found)
 
     def _note_head(self, station: str, row: dict[str, Any]) -> None:
-        # Written after the commit and not synced: after a crash it may lag behind the database, never lead it.
+        # Written after the commit and not synced: after a crash it may lag behind the database, never lead it. The
+        # record stands whether or not the note can be written; `verify` says when one is missing.
         note = self._heads / f"{station}.json"
         temporary = note.with_suffix(f".{os.getpid()}.part")
-        temporary.write_text(json.dumps({"sequence": row["sequence"], "hash": row["hash"]}))
-        temporary.replace(note)
+        with suppress(OSError):
+            temporary.write_text(json.dumps({"sequence": row["sequence"], "hash": row["hash"]}))
+            temporary.replace(note)
 
 
 def _head(connection: Connection, station: str) -> tuple[int, str]:

@@ -11,7 +11,8 @@ from inspection.frames import Pixels
 from inspection.verdict import Limits
 
 Heatmap = NDArray[np.float32]
-_CLEAR_BELOW = 0.75  # a unit that passes well shows no colour
+_CLEAR_BELOW = 0.75  # of the review limit: a unit that passes well shows no colour
+_STRONGEST_AT = 3.0  # times the reject limit: within a gross defect the worst place still stands out
 
 
 class HeatmapUnreadable(InspectionError):
@@ -29,13 +30,13 @@ def enlarge(heatmap: Heatmap, height: int, width: int) -> Heatmap:
 
 
 def overlay(pixels: Pixels, heatmap: Heatmap, limits: Limits, opacity: float = 0.5) -> Pixels:
-    """The frame `[H, W, 3]` with the map over it: clear well below the review limit, strongest from the reject limit.
+    """The frame `[H, W, 3]` with the map over it: clear well below the review limit, green at the reject limit, red above.
 
     The scale belongs to the limits, not to the picture, so the same colour means the same score on every picture.
     """
     large = enlarge(heatmap, pixels.shape[0], pixels.shape[1])
-    low, high = _CLEAR_BELOW * limits.review_limit, max(limits.reject_limit, 1e-12)
-    strength = np.clip((large - low) / (high - low), 0.0, 1.0)
+    reject = max(limits.reject_limit, 1e-12)
+    strength = np.interp(large, [_CLEAR_BELOW * limits.review_limit, reject, _STRONGEST_AT * reject], [0.0, 0.5, 1.0])
     colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
     weight = (opacity * np.minimum(1.0, strength * 2))[:, :, None]
     return np.asarray(pixels * (1 - weight) + colours * weight, dtype=np.uint8)

@@ -54,9 +54,10 @@ class Station:
         """Inspect one frame as a unit."""
         unit = unit or self.new_unit()
         opened = self.clock() if opened is None else opened
-        finding, verdict, message = self._judge(frame)
-        if self._late(opened):
-            verdict, message = reject(Reason.LATE), f"decided after the deadline of {self.recipe.deadline_ms} ms"
+        # A unit that waited too long is not worth the detector's time: the ones behind it are.
+        finding, verdict, message = (None, None, "") if self._late(opened) else self._judge(frame)
+        if verdict is None or self._late(opened):
+            verdict, message = reject(Reason.LATE), f"not decided within the deadline of {self.recipe.deadline_ms} ms"
         return self._record(unit, frame, finding, verdict, message, opened, batch)
 
     def reject(

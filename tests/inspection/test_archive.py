@@ -103,6 +103,16 @@ def test_a_failed_append_records_nothing_and_says_so(tmp_path: Path) -> None:
         assert len(list(archive.rows("a"))) == 1
 
 
+def test_a_record_stands_although_its_note_cannot_be_written(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        (tmp_path / "heads").rmdir()
+
+        entry = archive.append(Draft("unit", outcome="PASS"), "a")
+
+        assert archive.get("a", 1) == entry
+    assert verify_archive(tmp_path).problems == ["the note of the last record of a is missing or unreadable"]
+
+
 def test_a_read_only_folder_is_refused_for_writing_and_fine_for_reading(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     with Archive(folder) as archive:

@@ -151,6 +151,24 @@ def test_a_decision_after_the_deadline_rejects(
     assert disposition.entry.outcome == "REJECT"
 
 
+def test_a_unit_that_waited_past_its_deadline_costs_no_detection(
+    recipe: Recipe,
+    detector: Detector,
+    archive: Archive,
+    vial_images: dict[str, list[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    clock.now = 5.0
+    found: list[int] = []
+    monkeypatch.setattr(detector, "find", lambda _: found.append(1))
+    station = Station(recipe.model_copy(update={"deadline_ms": 100}), detector, archive, clock)
+
+    disposition = station.inspect(read_frame(vial_images["good"][0]), opened=4.0)
+
+    assert (disposition.reason, found) == (Reason.LATE, [])
+
+
 def test_a_pass_recorded_after_the_deadline_rejects_and_the_record_is_corrected(
     recipe: Recipe,
     detector: Detector,

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -28,6 +29,7 @@ from inspection.schema import entries
 
 STATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PAGE = 1000
+_BEFORE_ALL = -(2**63)
 _migrating = threading.Lock()  # Alembic keeps its context in module globals
 
 
@@ -77,7 +79,7 @@ class Archive:
         self._engine = _sqlite_engine(database, read_only=False)
         try:
             _migrate(self._engine)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, CommandError) as error:  # CommandError: made by a version with later migrations
             self._engine.dispose()
             raise ArchiveFault(
                 f"{database} cannot be opened ({_cause(error)}); restore it, or choose another"
@@ -128,7 +130,7 @@ class Archive:
         with self._engine.connect() as connection:
             return list(connection.scalars(select(entries.c.station).distinct().order_by(entries.c.station)))
 
-    def rows(self, station: str, after: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, station: str, after: int = _BEFORE_ALL) -> Iterator[dict[str, Any]]:
         """A station's raw rows in order of sequence, read in pages so that memory stays flat."""
         while True:
             query = select(entries).where(entries.c.station == station, entries.c.sequence > after)

@@ -39,7 +39,7 @@ def read_config(path: Path, model: type[Model]) -> Model:
         content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split())
         raise ConfigInvalid(f"{path} is not valid YAML: {what}") from error
     if not isinstance(content, dict):

@@ -57,7 +57,9 @@ class Detector:
             raise RuntimeFault(
                 f"{self.package.source} gave score {score.shape} and heatmap {heatmap.shape} for a frame"
             )
-        return Finding(float(score[0]), heatmap[0])
+        # A maximum may pass over patches that are not numbers; a unit with such a patch has no score.
+        known = bool(np.isfinite(heatmap).all())
+        return Finding(float(score[0]) if known else math.nan, heatmap[0])
 
     def _check_golden(self) -> None:
         for golden in self.manifest.golden:

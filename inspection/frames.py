@@ -28,6 +28,8 @@ IMAGE_EXTENSIONS = frozenset({
     ".pxm", ".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif",
 })  # fmt: skip
 MAX_PIXELS = 100_000_000
+# Only these of Pillow's decoders see bytes that came from outside: some others start programs.
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "WEBP", "PPM", "JPEG2000", "AVIF", "SUN", "GIF")
 # Pillow's remarks on damaged files: what matters in them becomes an error of ours, in one sentence.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 _WANTED = {"rgb": "8-bit RGB", "mono": "8-bit greyscale"}
@@ -76,7 +78,7 @@ def decode_frame(data: bytes, name: str, colour: Colour = "rgb") -> Pixels:
     if not data:
         raise FrameUnreadable(f"{name} is empty (0 bytes); a complete image file is needed")
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, data, name, colour)
             image.load()
             pixels = np.asarray(image)
@@ -105,7 +107,7 @@ def read_frame(path: Path, colour: Colour = "rgb", *, camera: str = "file", sequ
 
 def image_suffix(data: bytes) -> str:
     """The usual extension of a decodable image's format, whatever the file was called."""
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data), formats=_FORMATS) as image:
         formats = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tiff", "BMP": ".bmp", "WEBP": ".webp"}
         return formats.get(image.format or "", ".img")
 
@@ -148,4 +150,4 @@ def _bits_per_channel(image: Image.Image, data: bytes) -> int:
     if image.format in ("JPEG", "WEBP", "BMP", "GIF"):
         return 8
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    return 8 if decoded is None or decoded.dtype == np.uint8 else 16
+    return 8 if decoded is not None and decoded.dtype == np.uint8 else 16

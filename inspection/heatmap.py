@@ -30,7 +30,7 @@ def enlarge(heatmap: Heatmap, height: int, width: int) -> Heatmap:
 
 
 def overlay(pixels: Pixels, heatmap: Heatmap, limits: Limits, opacity: float = 0.5) -> Pixels:
-    """The frame `[H, W, 3]` with the map over it: clear well below the review limit, green at the reject limit, red above.
+    """The frame `[H, W, 3]` with the map over it: clear well below the review limit, then green, then red.
 
     The scale belongs to the limits, not to the picture, so the same colour means the same score on every picture.
     """

@@ -24,7 +24,8 @@ class ImageChanged(InspectionError):
 
 
 class ImageStore:
-    """Files under `folder/ab/abcd….png`. Writing the same content twice keeps one file."""
+    """Files under `folder/ab/abcd….png`. Writing the same content twice keeps one file, and mends a
+    damaged one: the content is what its name says, so nothing is lost by that."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,10 +37,12 @@ class ImageStore:
             msg = f"a suffix is a dot and one to five letters or digits, got {suffix!r}"
             raise ValueError(msg)
         path = self.path(name)
-        if not path.exists():
-            if not path.parent.exists():
-                make_folder(path.parent)
-                sync_folder(self.folder)
+        if not path.parent.exists():
+            make_folder(path.parent)
+            sync_folder(self.folder)
+        if path.exists() and path.read_bytes() == data:
+            sync_folder(path.parent)  # another thread may have written it and not have come this far
+        else:
             write_durably(path, data)
         return name
 

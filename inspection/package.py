@@ -101,8 +101,9 @@ def read_package(path: Path) -> Package:
     """The package in a file. Raises PackageMissing, and as `open_package`."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise PackageMissing(f"{path} cannot be read ({error.strerror}); give the path of a model package") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        why = getattr(error, "strerror", None) or error
+        raise PackageMissing(f"{path} cannot be read ({why}); give the path of a model package") from error
     return open_package(data, str(path))
 
 

@@ -70,12 +70,20 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_package(recipe: Recipe, folder: Path) -> Package:
-    """The package a recipe in `folder` names. Raises RecipePackageDiffers, and what reading a package raises."""
+    """The package a recipe in `folder` names, made for its product.
+
+    Raises RecipePackageDiffers, and what reading a package raises.
+    """
     package = read_package(folder / recipe.package.path)
     wanted = recipe.package.sha256
     if wanted and package.digest != wanted:
         raise RecipePackageDiffers(
             f"{package.source} has SHA-256 {package.digest[:12]}…, and recipe {recipe.label} asks for {wanted[:12]}…; "
             "put the approved file there"
+        )
+    if package.manifest.product != recipe.product:
+        raise RecipePackageDiffers(
+            f"{package.source} was made for product {package.manifest.product!r}, and recipe {recipe.label} is for "
+            f"{recipe.product!r}; put the right package there, or name its product"
         )
     return package

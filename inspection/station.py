@@ -55,9 +55,10 @@ class Station:
         unit = unit or self.new_unit()
         opened = self.clock() if opened is None else opened
         # A unit that waited too long is not worth the detector's time: the ones behind it are.
-        finding, verdict, message = (None, None, "") if self._late(opened) else self._judge(frame)
-        if verdict is None or self._late(opened):
-            verdict, message = reject(Reason.LATE), f"not decided within the deadline of {self.recipe.deadline_ms} ms"
+        late = reject(Reason.LATE), f"not decided within the deadline of {self.recipe.deadline_ms} ms"
+        finding, verdict, message = (None, *late) if self._late(opened) else self._judge(frame)
+        if verdict.outcome is not Outcome.REJECT and self._late(opened):
+            verdict, message = late
         return self._record(unit, frame, finding, verdict, message, opened, batch)
 
     def reject(
@@ -139,7 +140,10 @@ class Station:
 
     def _keep(self, frame: Frame, finding: Finding | None) -> FrameRecord:
         images = self.archive.images
-        data = frame.encoded if frame.encoded is not None else encode_png(frame.pixels)
+        mono = self.detector.manifest.input.colour == "mono"
+        data = (
+            frame.encoded if frame.encoded is not None else encode_png(frame.pixels[:, :, 0] if mono else frame.pixels)
+        )
         suffix = frame.suffix if frame.encoded is not None else ".png"
         return FrameRecord(
             camera=frame.camera,

@@ -56,7 +56,7 @@ def verify_archive(folder: Path, progress: Callable[[], object] = lambda: None) 
         noted = archive.noted_heads()
         for name in archive.missing_guards():
             result.problems.append(f"the database's guard {name} was removed")
-        for station in sorted({*archive.stations(), *noted}):
+        for station in sorted({*archive.stations(), *noted}, key=str):
             if noted.get(station) is None:
                 result.problems.append(f"the note of the last record of {station} is missing or unreadable")
             for row in _walk_chain(archive, station, noted.get(station), result):
@@ -72,6 +72,9 @@ def _walk_chain(
     expected, previous, noted_seen = 1, GENESIS, noted is None
     for row in archive.rows(station):
         name, sequence = f"record {station}/{row['sequence']}", row["sequence"]
+        if not isinstance(sequence, int) or sequence < expected:
+            result.problems.append(f"{name} has no place in the chain: records are numbered 1, 2, 3…")
+            continue
         if sequence != expected:
             gone = f"{expected}" if sequence == expected + 1 else f"{expected} to {sequence - 1}"
             result.problems.append(f"record {station}/{gone} is missing")
@@ -102,7 +105,7 @@ def _check_images(archive: Archive, row: dict[str, Any], checked: set[str], resu
     name = f"record {row['station']}/{row['sequence']}"
     try:
         frames = json.loads(row["frames"])
-        names = [frame[key] for frame in frames for key in ("image", "heatmap") if frame[key] is not None]
+        names = [str(frame[key]) for frame in frames for key in ("image", "heatmap") if frame[key] is not None]
     except (TypeError, ValueError, KeyError):
         result.problems.append(f"{name} has an unreadable list of frames")
         return

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+_FIRST_LINE = "# What the station runs: written by `inspection demo`."
 _RECIPE = """\
-# What the station runs: written by `inspection demo`.
+{first_line}
 name: demo-{product}
 version: 1.0.0
 product: {product}
@@ -47,17 +48,21 @@ camera:
 @click.option("--once", is_flag=True, help="End after the summary, also with a terminal.")
 def demo(product: str, units: int, rate: float, seed: int, archive: Path, port: int, once: bool) -> None:
     """Render units, train on good ones, serve a simulated camera, and say how the verdicts compare with the truth."""
+    from inspection.errors import OutputExists
     from inspection.files import make_folder, write_durably
     from serve.demo import serve_demo
 
+    recipe = archive / "recipe.yaml"
+    if recipe.exists() and not recipe.read_text(errors="replace").startswith(_FIRST_LINE):
+        raise OutputExists(f"{recipe} was not written by `inspection demo`; choose another --archive folder")
     once = once or not sys.stdin.isatty() or not sys.stdout.isatty()
     make_folder(archive)
-    images, package, recipe = archive / "training-images", archive / f"{product}.onnx", archive / "recipe.yaml"
+    images, package = archive / "training-images", archive / f"{product}.onnx"
     if not (images / product).is_dir():
         _run("simulate", "--product", product, "--out", images, "--good", 60, "--test-good", 0, "--per-defect", 0)
     if not package.is_file():
         _run("train", "anomaly", "--root", images, "--category", product, "--out", package)
-    write_durably(recipe, _RECIPE.format(product=product, rate=rate, seed=seed).encode())
+    write_durably(recipe, _RECIPE.format(first_line=_FIRST_LINE, product=product, rate=rate, seed=seed).encode())
     click.echo(f"$ inspection serve {recipe} --archive {archive} --port {port}")
     serve_demo(recipe, archive, port, units, once, click.echo)
 

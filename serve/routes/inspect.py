@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 
 from inspection.errors import InspectionError
 from inspection.frames import Frame, FrameUnreadable, decode_frame, image_suffix
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/api", tags=["inspect"])
 
 @router.post("/inspect")
 def inspect(
+    request: Request,
     service: ServiceDep,
     image: UploadFile,
     unit: Annotated[str | None, Form(max_length=128)] = None,
@@ -31,6 +32,10 @@ def inspect(
 ) -> dict[str, Any]:
     """The verdict on one image file, after its record is durable. An image that cannot be inspected is a REJECT on
     record and an answer of 422; a verdict that cannot be recorded is an answer of 503."""
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Problem(
+            403, "cross_site", "another site's page may not have units inspected here; use this station's own"
+        )
     station = service.station
     opened = station.clock()
     name = image.filename or "upload"

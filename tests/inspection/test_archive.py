@@ -143,6 +143,15 @@ def test_a_file_that_is_no_database_is_a_named_fault(tmp_path: Path) -> None:
         verify_archive(tmp_path)
 
 
+def test_an_archive_of_a_newer_version_is_a_named_fault(tmp_path: Path) -> None:
+    Archive(tmp_path).close()
+    with sqlite3.connect(tmp_path / "archive.sqlite") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(ArchiveFault, match="cannot be opened"):
+        Archive(tmp_path)
+
+
 def test_latest_and_count_see_what_was_recorded(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         for outcome, reason in (("PASS", "x"), ("REJECT", "y"), ("PASS", "x")):
@@ -163,6 +172,8 @@ def test_images_are_kept_once_and_checked_on_reading(tmp_path: Path) -> None:
     store.path(name).write_bytes(b"pictures")
     with pytest.raises(ImageChanged):
         store.get(name)
+    store.put(b"picture", ".png")
+    assert store.get(name) == b"picture"
     store.path(name).unlink()
     with pytest.raises(ImageMissing):
         store.get(name)

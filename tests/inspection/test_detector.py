@@ -80,6 +80,19 @@ def test_the_score_is_the_maximum_of_its_map(detector: Detector, vial_images: di
     assert finding.heatmap.shape == (detector.manifest.input.height // 8, detector.manifest.input.width // 8)
 
 
+def test_a_map_with_a_patch_that_is_no_number_gives_no_score(
+    package: Package, vial_images: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Detector(package)
+    frame = read_frame(vial_images["good"][0]).pixels
+    heatmap = detector.find(frame).heatmap[None].copy()
+    heatmap[0, 3, 3] = np.nan
+    score = np.nanmax(heatmap, axis=(1, 2))
+    monkeypatch.setattr(detector._runtime, "run", lambda _: {"score": score, "heatmap": heatmap})
+
+    assert np.isnan(detector.find(frame).score)
+
+
 def test_a_frame_of_another_shape_is_refused(detector: Detector) -> None:
     with pytest.raises(FrameWrongGeometry):
         detector.find(np.zeros((200, 200, 3), np.uint8))

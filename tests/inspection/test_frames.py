@@ -72,6 +72,11 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
         read_frame(tmp_path / "pages.tiff")
 
 
+def test_only_image_decoders_see_what_comes_from_outside() -> None:
+    with pytest.raises(FrameUnreadable, match="not an image"):
+        decode_frame(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(x) run\n", "page.png")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FrameUnreadable, match=r"gone\.png cannot be read"):
         read_frame(tmp_path / "gone.png")

@@ -63,3 +63,14 @@ def test_a_frame_of_another_shape_is_refused_not_squeezed() -> None:
 def test_what_is_no_frame_is_refused(pixels: np.ndarray) -> None:
     with pytest.raises(FrameWrongGeometry):
         prepare(pixels, Geometry(height=64, width=64, aspect=1.0))
+
+
+def test_a_colour_frame_is_refused_where_the_camera_is_monochrome() -> None:
+    mono = Geometry(height=64, width=64, aspect=1.0, colour="mono")
+    grey = np.full((64, 64, 3), 9, dtype=np.uint8)
+    coloured = grey.copy()
+    coloured[5, 5, 1] = 10
+
+    assert np.array_equal(prepare(grey, mono), grey)
+    with pytest.raises(FrameWrongGeometry, match="monochrome"):
+        prepare(coloured, mono)

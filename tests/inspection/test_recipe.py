@@ -46,6 +46,8 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("", "holds no keys"),
         ("a: [", "not valid YAML"),
         ("\x00", "not valid YAML"),
+        (GOOD + "batch: 2026-02-30\n", "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_sentence(text: str, message: str, tmp_path: Path) -> None:
@@ -66,6 +68,13 @@ def test_a_missing_file_and_a_binary_file_are_refused(tmp_path: Path) -> None:
         read_recipe(tmp_path / "gone.yaml")
     with pytest.raises(ConfigInvalid, match="not valid YAML"):
         read_recipe(tmp_path / "binary.yaml")
+
+
+def test_a_package_made_for_another_product_does_not_run(tmp_path: Path, vial_package: Path) -> None:
+    (tmp_path / "vial.onnx").write_bytes(vial_package.read_bytes())
+
+    with pytest.raises(RecipePackageDiffers, match="made for product 'vial'"):
+        recipe_package(read_recipe(written(tmp_path, GOOD.replace("product: vial", "product: tablet"))), tmp_path)
 
 
 def test_only_the_named_package_runs(tmp_path: Path, vial_package: Path) -> None:

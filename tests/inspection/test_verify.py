@@ -151,6 +151,22 @@ def test_an_inserted_record_is_named(copy: Path) -> None:
     assert any("left/5 " in problem for problem in verify_archive(copy).problems)
 
 
+@pytest.mark.parametrize("sequence", [0, -7, "'x'"])
+def test_a_record_forged_before_the_first_or_outside_the_numbers_is_named(sequence: object, copy: Path) -> None:
+    edit(copy, f"INSERT INTO entries SELECT station, {sequence}, kind, recorded_at, unit, batch, product, recipe, "
+         f"package, 'PASS', reason, score, review_limit, reject_limit, latency_ms, frames, details, previous, '{GENESIS}' "
+         "FROM entries WHERE station = 'left' AND sequence = 4")  # fmt: skip
+
+    assert any("has no place in the chain" in problem for problem in verify_archive(copy).problems)
+
+
+@pytest.mark.parametrize("frames", ['[{"image":5,"heatmap":null}]', '[{"image":[1],"heatmap":null}]', "5", "[5]", "{}"])
+def test_a_list_of_frames_that_makes_no_sense_is_named(frames: str, copy: Path) -> None:
+    edit(copy, f"UPDATE entries SET frames = '{frames}' WHERE station = 'left' AND sequence = 4")
+
+    assert any("left/4" in problem for problem in verify_archive(copy).problems)
+
+
 def test_a_removed_guard_is_named(copy: Path) -> None:
     with sqlite3.connect(copy / "archive.sqlite") as database:
         database.execute("DROP TRIGGER entries_refuse_update")

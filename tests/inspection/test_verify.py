@@ -153,9 +153,10 @@ def test_an_inserted_record_is_named(copy: Path) -> None:
 
 @pytest.mark.parametrize("sequence", [0, -7, "'x'"])
 def test_a_record_forged_before_the_first_or_outside_the_numbers_is_named(sequence: object, copy: Path) -> None:
-    edit(copy, f"INSERT INTO entries SELECT station, {sequence}, kind, recorded_at, unit, batch, product, recipe, "
-         f"package, 'PASS', reason, score, review_limit, reject_limit, latency_ms, frames, details, previous, '{GENESIS}' "
-         "FROM entries WHERE station = 'left' AND sequence = 4")  # fmt: skip
+    columns = "kind, recorded_at, unit, batch, product, recipe, package, outcome, reason, score, review_limit"
+    columns += ", reject_limit, latency_ms, frames, details, previous"
+    where = "FROM entries WHERE station = 'left' AND sequence = 4"
+    edit(copy, f"INSERT INTO entries SELECT station, {sequence}, {columns}, '{GENESIS}' {where}")
 
     assert any("has no place in the chain" in problem for problem in verify_archive(copy).problems)
 

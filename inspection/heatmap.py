@@ -11,7 +11,7 @@ from inspection.frames import Pixels
 from inspection.verdict import Limits
 
 Heatmap = NDArray[np.float32]
-_CLEAR_BELOW = 0.75  # of the review limit: a unit that passes well shows no colour
+_CLEAR_BELOW = 0.6  # of the review limit: a unit that passes well shows no colour
 _STRONGEST_AT = 3.0  # times the reject limit: within a gross defect the worst place still stands out
 
 

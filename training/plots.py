@@ -75,7 +75,7 @@ def _errors(scored: Sequence[Scored], limits: Limits, colour: Colour, title: str
     rows = [("lowest-scoring defective", defective[:most]), ("highest-scoring good", good[:most])]
     columns = max(1, *(len(items) for _, items in rows))
     figure = Figure(figsize=(2.3 * columns, 9.8), layout="constrained")
-    figure.suptitle(f"{title}: worst first (framed: wrong at the limits)")
+    figure.suptitle(f"{title}: worst first; framed: wrong at the limits; colours up to each image's own score")
     grid = figure.subplots(4, columns, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -85,7 +85,7 @@ def _errors(scored: Sequence[Scored], limits: Limits, colour: Colour, title: str
             scale = _TILE / max(pixels.shape[:2])
             small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
             grid[2 * row, column].imshow(small)
-            grid[2 * row + 1, column].imshow(overlay(small, item.heatmap, limits))
+            grid[2 * row + 1, column].imshow(overlay(small, item.heatmap, _own_scale(item, limits)))
             outcome = item.outcome(limits)
             wrong = (outcome is Outcome.PASS) == item.defective
             label = f"{item.file.defect or 'good'} {item.path.stem}\n{item.score:.2f} {outcome}"
@@ -97,6 +97,12 @@ def _errors(scored: Sequence[Scored], limits: Limits, colour: Colour, title: str
             -0.06, 0.5, name, rotation=90, va="center", ha="right", fontsize=9, transform=grid[2 * row, 0].transAxes
         )
     return figure
+
+
+def _own_scale(item: Scored, limits: Limits) -> Limits:
+    """Limits no higher than the image's own score, so that a miss shows where the detector did look."""
+    highest = max(item.score, 0.0)
+    return Limits(review_limit=min(limits.review_limit, highest), reject_limit=min(limits.reject_limit, highest))
 
 
 def _frame(width: int, height: int) -> Rectangle:

@@ -37,7 +37,7 @@ def test_the_place_of_an_anomaly_stays_where_it_is() -> None:
 
 def test_a_unit_that_passes_well_shows_no_colour_and_a_defect_does() -> None:
     frame = np.full((80, 80, 3), 128, np.uint8)
-    calm = np.full((10, 10), 7.0, np.float32)
+    calm = np.full((10, 10), 5.5, np.float32)
     alarming = calm.copy()
     alarming[4:6, 4:6] = 30
 

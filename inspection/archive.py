@@ -10,7 +10,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -180,6 +180,17 @@ class Archive:
         with suppress(OSError):
             temporary.write_text(json.dumps({"sequence": row["sequence"], "hash": row["hash"]}))
             temporary.replace(note)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Around whatever reads the archive in `folder`: a database that cannot be read is an ArchiveFault."""
+    try:
+        yield
+    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
+        raise ArchiveFault(
+            f"{folder} cannot be read as an archive ({_cause(error)}); restore it from its backup"
+        ) from error
 
 
 def _head(connection: Connection, station: str) -> tuple[int, str]:

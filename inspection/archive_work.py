@@ -2,12 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from inspection.archive import Archive, ArchiveFault
+from inspection.archive import Archive, reading
 from inspection.records import Entry, from_row
 from inspection.verdict import Limits, Outcome
 from inspection.work_list import Identity, Pinned, WorkItem
@@ -66,7 +63,7 @@ class ArchiveWork:
 
     def _rows(self, until: dict[str, int] | None) -> Iterator[dict[str, Any]]:
         """All rows, or those up to `until`'s sequence for each station that it names."""
-        with self._reading():
+        with reading(self._archive.folder):
             for station in self._archive.stations() if until is None else sorted(until):
                 for row in self._archive.rows(station):
                     if until is not None and row["sequence"] > until[station]:
@@ -81,22 +78,12 @@ class ArchiveWork:
             }
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
-        with self._reading():
+        with reading(self._archive.folder):
             for station, head in noted.items():
                 row = next(self._archive.rows(station, head[0] - 1), None)
                 if row is None or (row["sequence"], row["hash"]) != head:
                     return None
         return {station: sequence for station, (sequence, _) in noted.items()}
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", error)).splitlines()[0]
-            raise ArchiveFault(
-                f"{self._archive.folder} cannot be read as an archive ({cause}); restore it from its backup"
-            ) from error
 
 
 def _has_work(item: WorkItem) -> bool:

@@ -95,14 +95,24 @@ def decode_frame(data: bytes, name: str, colour: Colour = "rgb") -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def read_frame(path: Path, colour: Colour = "rgb", *, camera: str = "file", sequence: int = 0) -> Frame:
-    """The frame in one image file. Raises as `decode_frame`, and FrameUnreadable where the file cannot be opened."""
+def read_image_file(path: Path) -> bytes:
+    """The bytes of a file that should hold an image. Raises FrameUnreadable."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise FrameUnreadable(f"{path} cannot be read ({error.strerror}); give the path of an image file") from error
+
+
+def read_frame(path: Path, colour: Colour = "rgb", *, camera: str = "file", sequence: int = 0) -> Frame:
+    """The frame in one image file. Raises as `decode_frame`, and FrameUnreadable where the file cannot be opened."""
+    data = read_image_file(path)
     pixels = decode_frame(data, str(path), colour)
     return Frame(pixels, str(path), camera, sequence, encoded=data, suffix=image_suffix(data))
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """Whether the three channels of `[H, W, 3]` are the same everywhere, as a monochrome camera's are."""
+    return not (pixels != pixels[:, :, :1]).any()
 
 
 def image_suffix(data: bytes) -> str:

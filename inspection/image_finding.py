@@ -8,7 +8,7 @@ from inspection.detector import Detector, Finding
 from inspection.errors import InspectionError
 from inspection.frames import Pixels, decode_frame
 from inspection.preprocess import FrameWrongGeometry
-from inspection.verdict import Limits, Reason, Verdict, decide, reject
+from inspection.verdict import Limits, Reason, Verdict, decide, reason_for, reject
 
 # Python's own names for objects hold addresses, which would make two runs differ.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -59,5 +59,4 @@ def _failure(error: Exception, name: str, usual: Reason) -> Failure:
         first = (str(error).strip().splitlines() or ["no message"])[0]
         return Failure(str(usual), _ADDRESS.sub("", f"{name}: {type(error).__name__}: {first}"), usual)
     message = f"{name}: {error}" if isinstance(error, FrameWrongGeometry) else str(error)
-    reasons = {str(reason): reason for reason in Reason}
-    return Failure(error.code, _ADDRESS.sub("", message), reasons.get(error.code, usual))
+    return Failure(error.code, _ADDRESS.sub("", message), reason_for(error.code, usual))

@@ -9,7 +9,7 @@ from typing import Any
 from inspection.detector import Detector
 from inspection.errors import InspectionError
 from inspection.files import write_durably
-from inspection.frames import FrameUnreadable, encode_png, list_images
+from inspection.frames import encode_png, list_images, read_image_file
 from inspection.heatmap import overlay
 from inspection.image_finding import Failure, find_in_image
 from inspection.verdict import Verdict
@@ -64,7 +64,7 @@ def listed_images(paths: Iterable[Path]) -> list[Path]:
 def predict_image(detector: Detector, path: Path, heatmap: Path | None = None) -> Prediction:
     """Inspect one file; its overlay, of the frame's size, is written to `heatmap`. An image that has no finding is a
     REJECT with its failure. Raises OutputNotWritable."""
-    found = find_in_image(detector, str(path), lambda: _read(path))
+    found = find_in_image(detector, str(path), lambda: read_image_file(path))
     limits = detector.manifest.limits
     if heatmap and found.finding and found.pixels is not None:
         write_durably(heatmap, encode_png(overlay(found.pixels, found.finding.heatmap, limits)))
@@ -93,10 +93,3 @@ def heatmap_files(images: Iterable[Path], folder: Path) -> list[Path]:
         taken.add(str(file.resolve()).casefold())
         files.append(file)
     return files
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FrameUnreadable(f"{path} cannot be read ({error.strerror}); give the path of an image file") from error

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.errors import InspectionError
-from inspection.frames import Colour, Pixels
+from inspection.frames import Colour, Pixels, is_grey
 
 ASPECT_TOLERANCE = 0.05
 
@@ -46,7 +46,7 @@ def prepare(pixels: Pixels, geometry: Geometry) -> Pixels:
     """Model input `[height, width, 3]` uint8 RGB of a frame `[H, W, 3]` uint8 RGB. Raises FrameWrongGeometry."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise FrameWrongGeometry(f"a frame is [H, W, 3] uint8 RGB, and this is {list(pixels.shape)} {pixels.dtype}")
-    if geometry.colour == "mono" and (pixels != pixels[:, :, :1]).any():
+    if geometry.colour == "mono" and not is_grey(pixels):
         raise FrameWrongGeometry("a colour frame came, and the package was made for a monochrome camera; use that")
     aspect = pixels.shape[1] / pixels.shape[0]
     if abs(aspect / geometry.aspect - 1) > ASPECT_TOLERANCE:

@@ -10,7 +10,7 @@ from typing import Any
 from inspection.archive import Archive
 from inspection.detector import Detector, Finding
 from inspection.errors import InspectionError
-from inspection.frames import Frame, encode_png
+from inspection.frames import Frame, encode_png, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.preprocess import FrameWrongGeometry
 from inspection.recipe import Recipe
@@ -140,11 +140,11 @@ class Station:
 
     def _keep(self, frame: Frame, finding: Finding | None) -> FrameRecord:
         images = self.archive.images
-        mono = self.detector.manifest.input.colour == "mono"
-        data = (
-            frame.encoded if frame.encoded is not None else encode_png(frame.pixels[:, :, 0] if mono else frame.pixels)
-        )
-        suffix = frame.suffix if frame.encoded is not None else ".png"
+        if frame.encoded is not None:
+            data, suffix = frame.encoded, frame.suffix
+        else:  # a colour frame that a monochrome package refused keeps its colours
+            mono = self.detector.manifest.input.colour == "mono" and is_grey(frame.pixels)
+            data, suffix = encode_png(frame.pixels[:, :, 0] if mono else frame.pixels), ".png"
         return FrameRecord(
             camera=frame.camera,
             sequence=frame.sequence,

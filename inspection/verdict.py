@@ -68,6 +68,11 @@ def decide(score: float, limits: Limits) -> Verdict:
     return Verdict(Outcome.PASS, Reason.WITHIN_LIMITS)
 
 
+def reason_for(code: str, usual: Reason) -> Reason:
+    """The reason to reject for an error with this code: the reason of the same code, or else the `usual` one."""
+    return Reason(code) if code in set(Reason) else usual
+
+
 def reject(reason: Reason) -> Verdict:
     """The verdict where there is no finding to judge: whatever went wrong, the unit does not pass."""
     return Verdict(Outcome.REJECT, reason)

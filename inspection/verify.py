@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from inspection.archive import Archive, ArchiveFault
+from inspection.archive import Archive, reading
 from inspection.image_store import ImageChanged, ImageMissing
 from inspection.records import GENESIS, row_hash
 
@@ -29,19 +26,9 @@ class Verification:
         return not self.problems
 
 
-@contextmanager
-def _reading(folder: Path) -> Iterator[Archive]:
-    try:
-        with Archive(folder, read_only=True) as archive:
-            yield archive
-    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
-        cause = str(getattr(error, "orig", error)).splitlines()[0]
-        raise ArchiveFault(f"{folder} cannot be read as an archive ({cause}); restore it from its backup") from error
-
-
 def count_records(folder: Path) -> int:
     """How many records `verify_archive` will walk. Raises as that does."""
-    with _reading(folder) as archive:
+    with reading(folder), Archive(folder, read_only=True) as archive:
         return archive.count_entries()
 
 
@@ -52,7 +39,7 @@ def verify_archive(folder: Path, progress: Callable[[], object] = lambda: None) 
     """
     result = Verification()
     checked: set[str] = set()
-    with _reading(folder) as archive:
+    with reading(folder), Archive(folder, read_only=True) as archive:
         noted = archive.noted_heads()
         for name in archive.missing_guards():
             result.problems.append(f"the database's guard {name} was removed")

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from inspection.errors import InspectionError
-from inspection.frames import Colour, FrameUnreadable, list_images, read_frame
-from inspection.verdict import Reason
+from inspection.frames import Colour, list_images, read_frame
+from inspection.verdict import Reason, reason_for
 from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot, paced
 
 
@@ -44,7 +44,5 @@ class FolderCamera(Camera):
             path = self._files[number % len(self._files)]
             try:
                 yield read_frame(path, self._options.colour, camera=self._name, sequence=number)
-            except FrameUnreadable as error:
-                yield Fault(Reason.FRAME_UNREADABLE, str(error))
             except InspectionError as error:
-                yield Fault(Reason.FRAME_WRONG_FORMAT, str(error))
+                yield Fault(reason_for(error.code, Reason.FRAME_UNREADABLE), str(error))

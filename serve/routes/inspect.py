@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, UploadFile
 
 from inspection.errors import InspectionError
-from inspection.frames import Frame, FrameUnreadable, decode_frame, image_suffix
-from inspection.verdict import Reason
+from inspection.frames import Frame, decode_frame, image_suffix
+from inspection.verdict import Reason, reason_for
 from serve.deps import ServiceDep
 from serve.problems import Problem
 from serve.service import describe
@@ -45,7 +45,7 @@ def inspect(
     try:
         pixels = decode_frame(data, name, station.detector.manifest.input.colour)
     except InspectionError as error:
-        reason = Reason.FRAME_UNREADABLE if isinstance(error, FrameUnreadable) else Reason.FRAME_WRONG_FORMAT
+        reason = reason_for(error.code, Reason.FRAME_UNREADABLE)
         disposition = station.reject(reason, str(error), unit, batch=batch)
     else:
         frame = Frame(pixels, name, "upload", encoded=data, suffix=image_suffix(data))

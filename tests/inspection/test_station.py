@@ -11,6 +11,7 @@ from inspection.detector import Detector, Finding
 from inspection.errors import OutputNotWritable
 from inspection.frames import Frame, decode_frame, read_frame
 from inspection.heatmap import decode_heatmap
+from inspection.package import Package
 from inspection.recipe import Recipe
 from inspection.station import Station
 from inspection.verdict import Limits, Outcome, Reason
@@ -194,3 +195,25 @@ def test_a_pass_recorded_after_the_deadline_rejects_and_the_record_is_corrected(
     assert correction.details["corrects"] == disposition.entry.name
     assert correction.details["outcome"] == "REJECT"
     assert verify_archive(archive.folder).intact
+
+
+def test_a_monochrome_package_keeps_grey_frames_grey_and_the_colours_of_what_it_refused(
+    recipe: Recipe, package: Package, archive: Archive, vial_images: dict[str, list[Path]]
+) -> None:
+    mono = Detector(package)
+    mono.manifest = package.manifest.model_copy(
+        update={"input": package.manifest.input.model_copy(update={"colour": "mono"})}
+    )
+    station = Station(recipe, mono, archive)
+    coloured = read_frame(vial_images["good"][0]).pixels
+    grey = np.repeat(coloured[:, :, :1], 3, axis=2)
+
+    refused = station.inspect(Frame(coloured, "coloured"))
+    judged = station.inspect(Frame(grey, "grey"))
+
+    assert refused.reason is Reason.FRAME_WRONG_GEOMETRY
+    for disposition, colour, pixels in ((refused, "rgb", coloured), (judged, "mono", grey)):
+        assert disposition.entry is not None
+        name = disposition.entry.frames[0].image
+        assert name is not None
+        assert np.array_equal(decode_frame(archive.images.get(name), name, colour), pixels)

@@ -23,7 +23,9 @@ class GoldenMismatch(InspectionError):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a detector says of one frame: the raw score and the map `[h, w]` float32 it is the maximum of."""
+    """What a detector says of one frame: the raw score, and the map `[h, w]` float32 that it is the maximum of.
+
+    The map covers the whole frame, and is zero outside the region of interest."""
 
     score: float
     heatmap: NDArray[np.float32]
@@ -53,13 +55,13 @@ class Detector:
             score, heatmap = outputs["score"], outputs["heatmap"]
         except KeyError as error:
             raise RuntimeFault(f"{self.package.source} has no output {error}; it is not a detector") from error
-        if score.shape != (1,) or heatmap.ndim != 3 or heatmap.shape[0] != 1:
+        if score.shape != (1,) or heatmap.shape != (1, *self.manifest.input.cells):
             raise RuntimeFault(
                 f"{self.package.source} gave score {score.shape} and heatmap {heatmap.shape} for a frame"
             )
         # A maximum may pass over patches that are not numbers; a unit with such a patch has no score.
         known = bool(np.isfinite(heatmap).all())
-        return Finding(float(score[0]) if known else math.nan, heatmap[0])
+        return Finding(float(score[0]) if known else math.nan, self.manifest.input.place(heatmap[0]))
 
     def _check_golden(self) -> None:
         for golden in self.manifest.golden:

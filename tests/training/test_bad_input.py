@@ -261,7 +261,19 @@ def test_the_sentence_stands_on_a_line_of_its_own_below_the_bar(
     (root / "vial" / "train" / "good" / "last.png").write_bytes(b"")
     (root / "vial" / "test" / "good" / "last.png").write_bytes(b"\n")
     where = ["--root", str(root), "--category", "vial"]
-    train = ["train", "anomaly", *where, "--out", str(tmp_path / "o.onnx"), "--size", "64", "--folds", "2"]
+    train = [
+        "train",
+        "anomaly",
+        *where,
+        "--out",
+        str(tmp_path / "o.onnx"),
+        "--algorithm",
+        "patchcore",
+        "--size",
+        "64",
+        "--folds",
+        "2",
+    ]
 
     for words in (train, ["evaluate", str(vial_package), *where]):
         with pytest.raises(SystemExit):

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import compose, numpy_helper, parser, version_converter
 
-from inspection.preprocess import Geometry
+from inspection.preprocess import CELL, Geometry
 from inspection.region import read_region_mask
 
 BACKBONE_OUTPUTS = ("s8", "s16")
@@ -27,80 +27,85 @@ frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}
 }}
 """
 
-_FEATURES = """
+_FINE_ROWS = """
 features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
-<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] rows = {{-1, {channels}}}> {{
+<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] shape = {{-1, {channels}}}> {{
     fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
     coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
     large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse, , scales)
     joined = Concat <axis = 1> (fine, large)
     last = Transpose <perm = [0, 2, 3, 1]> (joined)
-    features = Reshape (last, rows)
+    features = Reshape (last, shape)
 }}
 """
 
-# The same rows times a projection. It is linear, as averaging and enlarging are; it comes first, where it is cheap.
-_PROJECTED = """
-projected (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {kept}] rows)
-<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] shape = {{-1, {kept}}}> {{
-    fine = Conv <kernel_shape = [1, 1]> (s8, fine_projection)
-    coarse = Conv <kernel_shape = [1, 1]> (s16, coarse_projection)
-    fine_mean = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (fine)
-    coarse_mean = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (coarse)
-    large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse_mean, , scales)
-    joined = Add (fine_mean, large)
+_COARSE_ROWS = """
+features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
+<int64[2] shape = {{-1, {channels}}}> {{
+    fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
+    small = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (fine)
+    coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
+    joined = Concat <axis = 1> (small, coarse)
     last = Transpose <perm = [0, 2, 3, 1]> (joined)
-    rows = Reshape (last, shape)
+    features = Reshape (last, shape)
 }}
 """
+_ROWS = {8: _FINE_ROWS, 16: _COARSE_ROWS}
 
 # |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
 _MEMORY = """
-memory (float[P, {kept}] rows) => (float[N, {rows}, {columns}] distance)
-<int64[1] last = {{1}}, int64[3] shape = {{-1, {rows}, {columns}}}> {{
+memory (float[P, {channels}] rows) => (float[N, 1, {rows}, {columns}] distance)
+<int64[1] last = {{1}}, int64[4] shape = {{-1, 1, {grid_rows}, {grid_columns}}},
+ float[4] scales = {{1.0, 1.0, {scale}, {scale}}}> {{
     products = Gemm (rows, bank, squares)
     nearest = ReduceMin <keepdims = 0> (products, last)
     own = ReduceSumSquare <keepdims = 0> (rows, last)
     squared = Add (nearest, own)
     positive = Relu (squared)
     root = Sqrt (positive)
-    distance = Reshape (root, shape)
+    grid = Reshape (root, shape)
+    distance = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
+        (grid, , scales)
 }}
 """
 
 _HEAD = """
-head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[N, {rows}, {columns}] logit)
-<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[3] shape = {{-1, {rows}, {columns}}}> {{
+head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16, float[N, 1, {rows}, {columns}] distance)
+    => (float[N, 1, {rows}, {columns}] logit)
+<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}> {{
     fine = Conv <kernel_shape = [1, 1]> (s8, fine_weight, fine_bias)
     coarse = Conv <kernel_shape = [1, 1]> (s16, coarse_weight)
     large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse, , scales)
-    joined = Add (fine, large)
+    maps = Add (fine, large)
+    memory = Conv <kernel_shape = [1, 1]> (distance, memory_weight)
+    joined = Add (maps, memory)
     first = Relu (joined)
     near = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (first, near_weight, near_bias)
     second = Relu (near)
-    last = Conv <kernel_shape = [1, 1]> (second, last_weight, last_bias)
-    logit = Reshape (last, shape)
+    logit = Conv <kernel_shape = [1, 1]> (second, last_weight, last_bias)
 }}
 """
 
 _PLAIN = """
-score (float[N, {rows}, {columns}] distance) => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[2] both = {{1, 2}}> {{
-    heatmap = Mul (distance, inside)
+score (float[N, 1, {rows}, {columns}] distance) => (float[N] score, float[N, {rows}, {columns}] heatmap)
+<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
+    whole = Squeeze (distance, depth)
+    heatmap = Mul (whole, inside)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
 
 _JOINT = """
-score (float[N, {rows}, {columns}] distance, float[N, {rows}, {columns}] logit)
+score (float[N, 1, {rows}, {columns}] distance, float[N, 1, {rows}, {columns}] logit)
     => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[2] both = {{1, 2}}> {{
+<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
     memory = Mul (distance, per_distance)
     above = Sub (logit, usual_logit)
     scaled = Mul (above, per_logit)
     head = Relu (scaled)
     sum = Add (memory, head)
-    heatmap = Mul (sum, inside)
+    whole = Squeeze (sum, depth)
+    heatmap = Mul (whole, inside)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
@@ -114,6 +119,7 @@ class HeadWeights:
 
     fine_weight: Floats
     coarse_weight: Floats
+    memory_weight: Floats
     fine_bias: Floats
     near_weight: Floats
     near_bias: Floats
@@ -130,16 +136,18 @@ class HeadScale:
     per_logit: float
 
 
-def features_graph(backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry) -> onnx.ModelProto:
-    """Outputs `s8`, `s16` float32 `[N, C, h, w]`, the backbone's maps, and `features` float32
-    `[N * rows * columns, C]`: the patches' local features (PatchCore, section 3.1).
+def features_graph(
+    backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry, stride: int = 8
+) -> onnx.ModelProto:
+    """Outputs `s8`, `s16` float32 `[N, C, h, w]`, the backbone's maps, and `features` float32 `[P, C]`: one row for
+    each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1).
 
-    Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, the coarser enlarged bilinearly,
-    then joined. `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
+    Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
+    `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
     """
     frames = _parse(_FRAMES.format(height=geometry.height, width=geometry.width))
     fine, coarse = channels
-    neck = _parse(_FEATURES.format(fine=fine, coarse=coarse, channels=fine + coarse))
+    neck = _parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
     body = version_converter.convert_version(backbone, OPSET)
     body.ir_version = neck.ir_version
     front = compose.merge_models(frames, body, [("x", body.graph.input[0].name)], prefix1="frames/")
@@ -152,32 +160,28 @@ def memory_graph(
     geometry: Geometry,
     bank: Floats,
     *,
-    projection: Floats | None = None,
+    stride: int = 8,
     head: tuple[HeadWeights, HeadScale] | None = None,
 ) -> onnx.ModelProto:
-    """`features_graph` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`, its maximum.
+    """`features_graph` of that `stride` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`,
+    its maximum.
 
-    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, K]`, after `projection`
-    `[C, K]` where one is given, joined with the `head`'s logit where there is one, and zero outside the region.
+    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, joined with the `head`'s
+    logit where there is one, and zero outside the region of interest.
     """
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
-    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "kept": bank.shape[1]}
+    sizes = {
+        "rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "channels": fine + coarse,
+        "grid_rows": rows * CELL // stride, "grid_columns": columns * CELL // stride, "scale": float(stride // CELL),
+    }  # fmt: skip
     exact = bank.astype(np.float64)
     memory = _parse(
         _MEMORY.format(**sizes),
         bank=np.ascontiguousarray(-2 * exact.T).astype(np.float32),
         squares=(exact**2).sum(axis=1).astype(np.float32),
     )
-    if projection is None:
-        model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
-    else:
-        fine_part, coarse_part = (
-            np.ascontiguousarray(part.T)[:, :, None, None] for part in (projection[:fine], projection[fine:])
-        )
-        projected = _parse(_PROJECTED.format(**sizes), fine_projection=fine_part, coarse_projection=coarse_part)
-        model = _join(features, projected, BACKBONE_OUTPUTS, "projection/")
-        model = compose.merge_models(model, memory, [("projection/rows", "rows")], prefix2="memory/")
+    model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
     inside = inside_cells(geometry).astype(np.float32)
     if head is None:
         score = _parse(_PLAIN.format(**sizes), inside=inside)
@@ -185,7 +189,7 @@ def memory_graph(
     else:
         weights, scale = head
         network = _parse(_HEAD.format(**sizes), **vars(weights))
-        model = _join(model, network, BACKBONE_OUTPUTS, "head/")
+        model = _join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
         constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
         score = _parse(_JOINT.format(**sizes), inside=inside, **constants)
         wanted = [("memory/distance", "distance"), ("head/logit", "logit")]
@@ -206,7 +210,7 @@ def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
 
 def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:
     """Both graphs with the outputs `names` of the first as inputs of the second, and as outputs still."""
-    joined = compose.merge_models(first, second, [(name, name) for name in names], prefix2=prefix)
+    joined = compose.merge_models(first, second, [(name, name.split("/")[-1]) for name in names], prefix2=prefix)
     known = {output.name for output in joined.graph.output}
     joined.graph.output.extend(output for output in first.graph.output if output.name not in known)
     return joined

@@ -18,7 +18,6 @@ from models.backbones import Backbone
 from models.coreset import k_centre_greedy
 from models.graph import HeadScale, HeadWeights, features_graph, memory_graph
 from models.images import GoodImages
-from models.projection import principal_directions
 from models.reservoir import Reservoir
 
 _BYTES = 4
@@ -31,11 +30,11 @@ class PatchCore:
     """The memory of one product, filled by `learn`, completed by `train`, turned into a graph by `graph`.
 
     `memory_mb` bounds the patch features that are kept, whatever the number of images: beyond it each patch of each
-    image has the same chance to stay. `bank` is the number of rows in the memory that is served, `dimensions` what is
-    kept of each row's values: their strongest principal directions, or all of them where 0.
+    image has the same chance to stay. `bank` is the number of rows in the memory that is served, `stride` the side in
+    pixels of model input of the patches that are compared with it, 8 or 16.
     """
 
-    OPTIONS: ClassVar[tuple[str, ...]] = ("bank", "dimensions", "folds", "memory_mb", "seed")
+    OPTIONS: ClassVar[tuple[str, ...]] = ("bank", "stride", "folds", "memory_mb", "seed")
 
     def __init__(
         self,
@@ -43,39 +42,34 @@ class PatchCore:
         geometry: Geometry,
         *,
         bank: int,
-        dimensions: int,
+        stride: int,
         folds: int,
         images: int,
         memory_mb: int,
         seed: int,
     ) -> None:
         self._geometry, self._bank, self._seed = geometry, bank, seed
-        self._dimensions = dimensions
-        self.features = features_graph(backbone.model, backbone.channels, geometry)
+        self._stride = stride
+        self.features = features_graph(backbone.model, backbone.channels, geometry, stride)
         channels = sum(backbone.channels)
-        rows, columns = geometry.cells
+        rows, columns = geometry.height // stride, geometry.width // stride
         most = memory_mb * 2**20 // (channels * _BYTES + _ROW_OVERHEAD)
         largest_fold = -(-images // folds) * rows * columns
         capacity = max(1, min(most // folds, largest_fold))
         self._folds = [Reservoir(capacity, channels, seed + fold) for fold in range(folds)]
         self._picked: dict[int | None, NDArray[np.float32]] = {}
         self._head: Head | None = None
-        self._projection: NDArray[np.float32] | None = None
         self.row_budget = capacity * folds
         self.parameters: dict[str, Parameter] = {
-            "bank": bank, "dimensions": dimensions, "folds": folds, "memory_mb": memory_mb, "seed": seed,
+            "bank": bank, "stride": stride, "folds": folds, "memory_mb": memory_mb, "seed": seed,
         }  # fmt: skip
 
     def learn(self, outputs: Outputs, fold: int) -> None:
         """Offer one image's features, the outputs of `features`, to the memory, as part of `fold`."""
         self._folds[fold].add(outputs["features"])
 
-    def train(self, images: GoodImages, done: Callable[[int], object] = lambda _: None) -> None:  # noqa: ARG002
-        """Complete what needs all images to have been learnt. `done` is told of each step of `steps`."""
-        if 0 < self._dimensions < self._folds[0].rows.shape[1]:
-            self._projection = principal_directions([fold.rows for fold in self._folds], self._dimensions)
-            for fold in self._folds:
-                fold.project(self._projection)
+    def train(self, images: GoodImages, done: Callable[[int], object] = lambda _: None) -> None:
+        """Complete what needs all images to have been learnt. `done` is told of each of `steps`."""
 
     def saw(self, index: int, images: int) -> bool:  # noqa: ARG002
         """Whether any part of the detector without image `index`'s fold has seen it."""
@@ -89,7 +83,7 @@ class PatchCore:
     def graph(self, without: int | None = None, progress: Callable[[int], object] = lambda _: None) -> onnx.ModelProto:
         """The detector's graph, of all images or of all but one fold's. `progress` is told of each row picked."""
         rows = self.rows(without, progress)
-        return memory_graph(self.features, self._geometry, rows, projection=self._projection, head=self._head)
+        return memory_graph(self.features, self._geometry, rows, stride=self._stride, head=self._head)
 
     def rows(self, without: int | None, progress: Callable[[int], object] = lambda _: None) -> NDArray[np.float32]:
         """The memory `[M, K]` of all images or of all but one fold's."""

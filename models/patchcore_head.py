@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
+from inspection.preprocess import CELL
 from inspection.runtime import load_runtime
 from models.graph import BACKBONE_OUTPUTS, HeadScale
 from models.images import GoodImages
@@ -19,13 +20,14 @@ from models.synthetic import paint_defects, vary
 if TYPE_CHECKING:
     from models.head import Example, Head, Maps
 
+    MapMaker = Callable[[Pixels, int], Maps]
+
 MEMORY_SHARE = 0.5
 _DEFECTIVE = 0.7  # of the examples
 _IMAGES = 500  # most that examples are made from: they are kept in memory
 _REFERENCES = 100  # images that say what is usual
 _ENOUGH_UNSEEN = 10
 _UNSEEN_FOLD = 0
-_Outputs = dict[str, NDArray[np.float32]]
 
 
 class PatchCoreHead(PatchCore):
@@ -62,46 +64,57 @@ class PatchCoreHead(PatchCore):
                 "--algorithm patchcore-head needs torch: pip install 'pharma-inspection[train]', "
                 "or use --algorithm patchcore"
             ) from error
+        torch.set_num_threads(available_cores())
         random = np.random.default_rng(self._seed)
         seen = np.array([index for index in range(len(images)) if self.saw(index, len(images))])
         used = np.sort(random.choice(seen, min(len(seen), _IMAGES), replace=False))
-        extract = self._extractor()
-        torch.set_num_threads(available_cores())
-        plain = (_maps(extract(images.prepared(int(index)))) for index in used[:_REFERENCES])
+        maps = self._map_maker()
         head = train_head(
-            plain, _examples(random, images, used, extract, self._geometry.cells),
+            (maps(images.prepared(int(index)), int(index)) for index in used[:_REFERENCES]),
+            _examples(random, images, used, maps, self._geometry.cells),
             steps=self._steps, seed=self._seed, done=lambda: done(1),
         )  # fmt: skip
-        self._head = head.weights(), self._scale(images, head, extract)
+        self._head = head.weights(), _scale(images, head, maps)
 
-    def _extractor(self) -> Callable[[Pixels], _Outputs]:
+    def _map_maker(self) -> "MapMaker":
+        """What the head is given of model input: its features, and its distance to the memory without the fold of the
+        image that it was made from."""
         runtime = load_runtime("onnxruntime", self.features.SerializeToString(deterministic=True), available_cores())
-        return lambda pixels: runtime.run(pixels[None])
+        rows, columns = (length // self._stride for length in (self._geometry.height, self._geometry.width))
+        repeat = self._stride // CELL
 
-    def _scale(self, images: GoodImages, head: "Head", extract: Callable[[Pixels], _Outputs]) -> HeadScale:
-        """From what memory and head say of good images, each image judged by the memory without its fold."""
-        distances, usual, strongest = [], [], []
-        for index in np.linspace(0, len(images) - 1, min(len(images), _REFERENCES)).round().astype(int):
-            outputs = extract(images.prepared(int(index)))
-            rows = outputs["features"] if self._projection is None else outputs["features"] @ self._projection
-            distances.append(_farthest(rows, self.rows(int(index) % len(self._folds))))
-            logits = head.logits(_maps(outputs))
-            usual.append(logits.mean())
-            strongest.append(logits.max())
-        middle = float(np.mean(usual))
-        above = max(float(np.mean(strongest)) - middle, 1e-3)
-        return HeadScale(
-            per_distance=MEMORY_SHARE / max(float(np.mean(distances)), 1e-6),
-            usual_logit=middle,
-            per_logit=(1 - MEMORY_SHARE) / above,
-        )
+        def maps(pixels: Pixels, index: int) -> "Maps":
+            outputs = runtime.run(pixels[None])
+            grid = _distances(outputs["features"], self.rows(index % len(self._folds))).reshape(rows, columns)
+            distance = np.repeat(np.repeat(grid, repeat, axis=0), repeat, axis=1)
+            fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
+            return fine, coarse, distance[None]
+
+        return maps
+
+
+def _scale(images: GoodImages, head: "Head", maps: "MapMaker") -> HeadScale:
+    """From what memory and head say of good images."""
+    farthest, usual, strongest = [], [], []
+    for index in np.linspace(0, len(images) - 1, min(len(images), _REFERENCES)).round().astype(int):
+        given = maps(images.prepared(int(index)), int(index))
+        logits = head.logits(given)
+        farthest.append(given[2].max())
+        usual.append(logits.mean())
+        strongest.append(logits.max())
+    middle = float(np.mean(usual))
+    return HeadScale(
+        per_distance=MEMORY_SHARE / max(float(np.mean(farthest)), 1e-6),
+        usual_logit=middle,
+        per_logit=(1 - MEMORY_SHARE) / max(float(np.mean(strongest)) - middle, 1e-3),
+    )
 
 
 def _examples(
     random: np.random.Generator,
     images: GoodImages,
     used: NDArray[np.intp],
-    extract: Callable[[Pixels], _Outputs],
+    maps: "MapMaker",
     cells: tuple[int, int],
 ) -> "Iterator[Example]":
     """Good images as they might look the next time, most of them with painted defects, without end."""
@@ -114,15 +127,10 @@ def _examples(
         if random.random() < _DEFECTIVE:
             donor = images.prepared(int(random.choice(used)))
             pixels, defect = paint_defects(random, pixels, donor, images.product(index))
-        yield Example(_maps(extract(pixels)), cell_shares(defect, *cells))
+        yield Example(maps(pixels, index), cell_shares(defect, *cells))
 
 
-def _maps(outputs: _Outputs) -> "Maps":
-    fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
-    return fine, coarse
-
-
-def _farthest(rows: NDArray[np.float32], bank: NDArray[np.float32]) -> float:
-    """The largest distance of a row to its nearest in the bank."""
-    squared = (bank**2).sum(axis=1) - 2 * rows @ bank.T
-    return float(np.sqrt(np.maximum((squared.min(axis=1) + (rows**2).sum(axis=1)).max(), 0)))
+def _distances(rows: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From each row `[n, C]` to the nearest of the bank `[M, C]`: `[n]`."""
+    nearest = ((bank**2).sum(axis=1) - 2 * rows @ bank.T).min(axis=1)
+    return np.asarray(np.sqrt(np.maximum(nearest + (rows**2).sum(axis=1), 0)), dtype=np.float32)

@@ -27,8 +27,3 @@ class Reservoir:
             kept = place < len(self._rows)
             self._rows[place[kept]] = late[kept]
         self.seen += len(rows)
-
-    def project(self, directions: NDArray[np.float32]) -> None:
-        """Replace every kept row by its product with `directions` `[D, K]`; rows added later must have K values."""
-        self._rows = self.rows @ directions
-        self.seen = len(self._rows)

@@ -9,7 +9,6 @@ import torch
 from inspection.preprocess import Geometry
 from models.graph import HeadScale, features_graph, memory_graph
 from models.head import Example, Head, cell_shares, train_head
-from models.projection import principal_directions
 from tests.models.test_graph import BANK, COARSE, FINE, FRAMES, backbone, geometry, run
 
 CELLS = (6, 8)
@@ -28,13 +27,13 @@ def examples(seed: int) -> Iterator[Example]:
         yield Example(maps, defect)
 
 
-def plain(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def plain(random: np.random.Generator) -> tuple[np.ndarray, ...]:
     fine = random.normal(2, 1, (FINE, *CELLS)).astype(np.float32)
     coarse = random.normal(-1, 3, (COARSE, CELLS[0] // 2, CELLS[1] // 2)).astype(np.float32)
-    return fine, coarse
+    return fine, coarse, random.normal(5, 2, (1, *CELLS)).astype(np.float32)
 
 
-def trained(seed: int = 0, steps: int = 150) -> Head:
+def trained(seed: int = 0, steps: int = 60) -> Head:
     random = np.random.default_rng(99)
     good = (plain(random) for _ in range(20))
     return train_head(good, examples(3), steps=steps, seed=seed, done=lambda: None)
@@ -68,40 +67,37 @@ def test_training_leaves_torchs_own_random_numbers_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("kept", [0, 4])
-def test_the_graph_adds_the_heads_logits_to_the_distances(kept: int) -> None:
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_graph_adds_the_heads_logits_to_the_distances(stride: int) -> None:
     torch.manual_seed(0)
-    means, deviations = (torch.randn(FINE), torch.randn(COARSE)), (torch.rand(FINE) + 0.5, torch.rand(COARSE) + 0.5)
-    head = Head(means, deviations)
-    features = features_graph(backbone(), (FINE, COARSE), geometry())
+    sizes = (FINE, COARSE, 1)
+    head = Head([torch.randn(size) for size in sizes], [torch.rand(size) + 0.5 for size in sizes])
+    features = features_graph(backbone(), (FINE, COARSE), geometry(), stride)
     front = run(features, FRAMES)
-    projection = principal_directions([front["features"]], kept) if kept else None
-    bank = BANK if projection is None else BANK @ projection
     scale = HeadScale(per_distance=0.25, usual_logit=-3.2, per_logit=0.5)
 
-    distances = run(memory_graph(features, geometry(), bank, projection=projection), FRAMES)["heatmap"]
-    both = run(memory_graph(features, geometry(), bank, projection=projection, head=(head.weights(), scale)), FRAMES)
+    distances = run(memory_graph(features, geometry(), BANK, stride=stride), FRAMES)["heatmap"]
+    both = run(memory_graph(features, geometry(), BANK, stride=stride, head=(head.weights(), scale)), FRAMES)
 
-    logits = np.stack([head.logits((front["s8"][i], front["s16"][i])) for i in range(2)])
+    logits = np.stack([head.logits((front["s8"][i], front["s16"][i], distances[i : i + 1])) for i in range(2)])
     wanted = 0.25 * distances + np.maximum(0.5 * (logits + 3.2), 0)
     np.testing.assert_allclose(both["heatmap"], wanted, rtol=1e-4, atol=1e-3)
     assert np.array_equal(both["score"], both["heatmap"].max(axis=(1, 2)))
 
 
-def test_a_projection_keeps_the_distances_it_says() -> None:
-    features = features_graph(backbone(), (FINE, COARSE), geometry())
-    rows = run(features, FRAMES)["features"]
-    whole = principal_directions([rows[:50], rows[50:]], FINE + COARSE)
+def test_patches_at_stride_16_are_means_of_four() -> None:
+    coarse = features_graph(backbone(), (FINE, COARSE), geometry(), 16)
+    fine = features_graph(backbone(), (FINE, COARSE), geometry(), 8)
 
-    plain = run(memory_graph(features, geometry(), BANK), FRAMES)["heatmap"]
-    turned = run(memory_graph(features, geometry(), BANK @ whole, projection=whole), FRAMES)["heatmap"]
+    small, large = (run(model, FRAMES)["features"] for model in (coarse, fine))
 
-    np.testing.assert_allclose(whole.T @ whole, np.eye(FINE + COARSE), atol=1e-5)
-    np.testing.assert_allclose(turned, plain, rtol=1e-3, atol=1e-2)
-    centred = rows - rows.mean(axis=0)
-    kept = [np.square(centred @ principal_directions([rows], count)).sum() for count in (1, 2, 4)]
-    strongest = np.linalg.svd(centred.astype(np.float64), compute_uv=False) ** 2
-    np.testing.assert_allclose(kept, np.cumsum(strongest)[[0, 1, 3]], rtol=1e-3)
+    rows = large.reshape(2, 4, 2, 6, 2, -1).mean(axis=(2, 4)).reshape(-1, FINE + COARSE)
+    assert small.shape == rows.shape
+    np.testing.assert_allclose(small[:, :FINE], rows[:, :FINE], rtol=1e-4, atol=1e-3)
+    found = run(memory_graph(coarse, geometry(), BANK, stride=16), FRAMES)["heatmap"]
+    assert np.array_equal(found[:, ::2, ::2], found[:, 1::2, 1::2])
+    apart = np.sqrt(((small[:, None] - BANK[None]) ** 2).sum(axis=2)).min(axis=1)
+    np.testing.assert_allclose(found[:, ::2, ::2].ravel(), apart, rtol=1e-3, atol=1e-3)
 
 
 def test_cells_outside_the_mask_are_zero() -> None:

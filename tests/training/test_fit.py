@@ -159,14 +159,13 @@ def rows_of(model: object) -> set[float]:
 @pytest.mark.parametrize("images", [5, 7, 11])
 def test_a_memory_without_a_fold_holds_all_rows_but_that_folds(images: int) -> None:
     geometry = Geometry(height=32, width=32, aspect=1.0)
-    memory = PatchCore(
-        load_backbone("efficientnet_lite0"), geometry, bank=10_000, folds=3, images=images, memory_mb=8, seed=0
-    )
+    options = {"bank": 10_000, "stride": 8, "folds": 3, "memory_mb": 8, "seed": 0}
+    memory = PatchCore(load_backbone("efficientnet_lite0"), geometry, images=images, **options)
     patches = 16
     for image in range(images):
         features = np.zeros((patches, 152), np.float32)
         features[:, 0] = np.arange(image * patches, (image + 1) * patches)
-        memory.learn(features, image % 3)
+        memory.learn({"features": features}, image % 3)
 
     everything = set(map(float, range(images * patches)))
     assert rows_of(memory.graph()) == everything

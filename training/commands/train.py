@@ -30,8 +30,8 @@ def train() -> None:
     help="What is inspected: auto (the product, where the background is plain), full, left,top,right,bottom in pixels, "
     "a YAML file with polygons, or a PNG mask.",
 )
-@click.option("--bank", default=1000, show_default=True, help="Rows in the memory that is served.")
-@click.option("--dimensions", default=64, show_default=True, help="Values kept of each row; 0 keeps all.")
+@click.option("--bank", default=2000, show_default=True, help="Rows in the memory that is served.")
+@click.option("--stride", default=16, show_default=True, help="Side in pixels of the patches in the memory: 8 or 16.")
 @click.option("--head-steps", default=400, show_default=True, help="Batches that the head is trained on.")
 @click.option(
     "--folds", default=5, show_default=True, help="Parts of the good images, each held out once for the limits."

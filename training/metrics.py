@@ -58,7 +58,8 @@ def auroc_interval(scores: Scores, defective: Truth, samples: int = 1000) -> tup
 def roc(scores: Scores, defective: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of good and share of defective ones at or above each distinct score `[m + 1]`, from (0, 0) to (1, 1)."""
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the end of each run of equal values
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)  # the end of each run of equal values
     counts = [np.append(0, np.cumsum(which[order])[last]) for which in (~defective, defective)]
     return counts[0] / counts[0][-1], counts[1] / counts[1][-1]
 

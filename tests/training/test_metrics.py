@@ -14,8 +14,8 @@ from training.metrics import aupro, auroc, auroc_interval, clopper_pearson, roc
 
 Map = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-FEW_VALUES = st.integers(0, 4).map(float)  # so that values tie
-MAPS = npst.arrays(np.float64, (2, 5, 6), elements=FEW_VALUES)
+FEW_VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, np.inf])  # so that values tie
+MAPS = npst.arrays(np.float64, (2, 5, 6), elements=st.integers(0, 4).map(float))
 MASKS = npst.arrays(np.bool_, (2, 5, 6), elements=st.sampled_from([False, False, False, True]))
 EIGHT = np.ones((3, 3))
 

@@ -80,10 +80,10 @@ def count_pixels(
     mask. The maps are compared as they are, float32 as float32, and no value is rounded or binned: -0.0 is level with
     0.0, and infinities are values like others.
 
-    Held at any time, besides one image: about 60 bytes per defect pixel and, in float32, 8 bytes for each of `chunk`
-    normal pixels, however many images there are. None where there is no defect pixel or no normal one. Raises
-    ValueError for a map with NaN, for a mask of another shape than its map, and where the second call gave other
-    masks than the first.
+    Held at any time, besides one image: at most about 60 bytes per defect pixel and, in float32, 12 bytes for each of
+    `chunk` normal pixels (100 MB), however many images there are. None where there is no defect pixel or no normal
+    one. Raises ValueError for a map with NaN, for a mask of another shape than its map, and where the second call gave
+    another number of defect pixels than the first.
     """
     values, defect_level, overlap = _defect_values(marked())
     below, not_above = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
@@ -140,11 +140,14 @@ def _defect_values(images: Iterable[tuple[Map, Mask]]) -> tuple[Map, Counts, NDA
 def _gathered(pieces: Iterable[Map], size: int) -> Iterator[Map]:
     """The pieces put together into arrays of `size` values or a little more: sorting few large ones saves searches."""
     waiting: list[Map] = []
+    held = 0
     for piece in pieces:
         waiting.append(piece)
-        if sum(part.size for part in waiting) >= size:
+        held += piece.size
+        if held >= size:
             together = np.concatenate(waiting)
             waiting.clear()
+            held = 0
             yield together
     if waiting:
         yield np.concatenate(waiting)

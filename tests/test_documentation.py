@@ -28,7 +28,7 @@ def run(script: str, folder: Path) -> str:
         else script
     )
     lines = re.sub(r"^inspection ", f"{sys.executable} -m inspection ", lines, flags=re.MULTILINE)
-    done = subprocess.run(["bash", "-ec", lines], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(["bash", "-ec", lines], cwd=folder, capture_output=True, text=True, timeout=550, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -133,6 +133,10 @@ def test_no_test_images_are_refused(root: Path, evaluate_refused: Callable[..., 
 BAD_OPTIONS = {
     "--size 7": "--size must be between 64 and 2048, got 7",
     "--size 5000": "--size must be between 64 and 2048, got 5000",
+    "--stride 4": "--stride must be 8 or 16, got 4",
+    "--head-steps 0": "--head-steps must be between 1 and",
+    "--region 5,5,5,9": "inside the frame of 400 x 560 pixels",
+    "--region product": "--region must be auto, full",
     "--bank 0": "--bank must be between 1 and",
     "--folds 1": "--folds must be between 2 and 50, got 1",
     "--folds 21": "20 different good images are too few; at least 21 are needed",
@@ -142,7 +146,7 @@ BAD_OPTIONS = {
     "--false-reject-rate 0": "--false-reject-rate must be above 0 and at most 0.5, got 0.0",
     "--false-reject-rate nan": "--false-reject-rate must be above 0 and at most 0.5, got nan",
     "--layout imagenet": "there is no layout 'imagenet'; choose one of folder, mvtec, visa",
-    "--algorithm magic": "--algorithm must be one of patchcore, got 'magic'",
+    "--algorithm magic": "--algorithm must be one of patchcore, patchcore-head, got 'magic'",
     "--backbone resnet": "there is no backbone 'resnet'",
     "--backbone /nowhere/net.onnx": "/nowhere/net.onnx cannot be read",
     "--version 1.0": "--version must match",
@@ -261,19 +265,7 @@ def test_the_sentence_stands_on_a_line_of_its_own_below_the_bar(
     (root / "vial" / "train" / "good" / "last.png").write_bytes(b"")
     (root / "vial" / "test" / "good" / "last.png").write_bytes(b"\n")
     where = ["--root", str(root), "--category", "vial"]
-    train = [
-        "train",
-        "anomaly",
-        *where,
-        "--out",
-        str(tmp_path / "o.onnx"),
-        "--algorithm",
-        "patchcore",
-        "--size",
-        "64",
-        "--folds",
-        "2",
-    ]
+    train = ["train", "anomaly", *where, "--out", str(tmp_path / "o.onnx"), "--size", "64", "--folds", "2"]
 
     for words in (train, ["evaluate", str(vial_package), *where]):
         with pytest.raises(SystemExit):

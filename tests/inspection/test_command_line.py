@@ -28,7 +28,7 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
     numpy = time.perf_counter() - start
 
     names = {entry.name for entry in entry_points(group="inspection.commands")}
-    assert names == {"train", "evaluate", "predict", "serve", "reinspect", "verify", "simulate", "demo"}
+    assert names == {"train", "evaluate", "quantize", "predict", "serve", "reinspect", "verify", "simulate", "demo"}
     assert all(re.search(rf"^  {name} ", done.stdout, re.MULTILINE) for name in names)
     assert took < 5 * numpy + 1, "the help imports something heavy"
 

@@ -71,7 +71,15 @@ def test_error_codes_are_unique_and_every_error_has_one() -> None:
     def subclasses(kind: type) -> list[type]:
         return [kind, *(deeper for direct in kind.__subclasses__() for deeper in subclasses(direct))]
 
-    for module in ("data.masks", "data.simulator", "inspection.reinspect", "serve.server", "training.fit"):
+    for module in (
+        "data.masks",
+        "data.simulator",
+        "inspection.reinspect",
+        "serve.server",
+        "training.fit",
+        "training.new_precision",
+        "training.quantize",
+    ):
         import_module(module)
 
     kinds = subclasses(InspectionError)

@@ -58,6 +58,7 @@ def quantize_graph(model: onnx.ModelProto, frames: Sequence[Pixels], *, quiet: b
     kept = kept_float(named)
     name = named.graph.input[0].name
     os.environ["NNCF_CI"] = "1"  # or it reports to its makers over the network, without asking
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a GPU that nobody asked for
     with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stderr):
         try:
             import nncf

@@ -225,7 +225,6 @@ def test_another_run_in_the_same_folder_is_refused(
     assert files(out) == before
 
 
-@pytest.mark.parametrize("how", ["added", "renamed", "replaced"])
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_what_began_in_one_runtime_ends_in_it(
     runtime: str, archive: Path, package: Package, vial_package: Path, inspection: Run, tmp_path: Path
@@ -242,6 +241,7 @@ def test_what_began_in_one_runtime_ends_in_it(
     assert files(out) == files(whole)
 
 
+@pytest.mark.parametrize("how", ["added", "renamed", "replaced"])
 def test_a_folder_of_images_that_changed_is_refused(
     how: str, detector: Detector, vial_images: Images, tmp_path: Path
 ) -> None:

@@ -80,6 +80,8 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
     latencies = np.array([item.latency_ms for item in scored])
     return {
         "package": {"name": manifest.name, "version": manifest.version, "sha256": detector.package.digest},
+        "precision": manifest.precision,
+        "runtime": detector.runtime,
         "test_data": {
             "images": len(scored),
             "good": int((~defective).sum()),

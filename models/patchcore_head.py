@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     MapMaker = Callable[[Pixels, int], Maps]
 
-MEMORY_SHARE = 0.25
+MEMORY_SHARE = 0.2
 _DEFECTIVE = 0.7  # of the examples
 _IMAGES = 500  # most that examples are made from: they are kept in memory
 _REFERENCES = 100  # images that say what is usual

@@ -16,12 +16,11 @@ from inspection.frames import Pixels
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-VISIBLE = 6.0  # grey levels: less of a change is no defect
+VISIBLE = 14.0  # grey levels: less of a change is no defect
 _LEAST_PIXELS = 4
 _TRIES = 8
 _ON_PRODUCT = 0.9
 _LARGEST = 0.25  # of the shorter side
-_FAINTEST = 1.0  # opacity of a defect
 
 
 def paint_defects(random: Generator, pixels: Pixels, donor: Pixels, product: Mask | None) -> tuple[Pixels, Mask]:
@@ -71,7 +70,6 @@ def _paint(random: Generator, image: Floats, donor: Pixels, product: Mask | None
         return
     if random.random() < 0.6:
         weight = np.asarray(cv2.GaussianBlur(weight, (0, 0), random.uniform(0.4, 1.6)), dtype=np.float32)
-    weight = weight * np.float32(random.uniform(_FAINTEST, 1))
     window = image[top:bottom, left:right]
     fill = _FILLS[random.choice(len(_FILLS), p=[0.25, 0.2, 0.15, 0.1, 0.1, 0.1, 0.1])]
     window += (fill(random, window, image, donor) - window) * weight[:, :, None]

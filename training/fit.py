@@ -29,6 +29,7 @@ from inspection.runtime import Runtime, load_runtime
 from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
 from models.patchcore import PatchCore
+from models.synthetic import vary
 from training.golden import TOLERANCE, golden_frames, golden_scores
 from training.images import TrainingImages
 from training.limits import set_limits
@@ -36,6 +37,8 @@ from training.options import FitOptions
 
 _PROGRAM_MB = 300 + 256
 _TORCH_MB = 700
+_FEW_IMAGES = 40  # with fewer, copies that are moved and lit a little differently fill the memory up
+_MOST_COPIES = 8
 _BYTES_PER_PIXEL = 400
 
 
@@ -63,10 +66,15 @@ def fit_anomaly(
         raise DatasetMissing(f"{len(files)} different good images are too few; at least {options.folds} are needed")
     images = TrainingImages(files, root, options)
     geometry, kind = images.geometry, ALGORITHMS[options.algorithm]
-    algorithm = kind(backbone, geometry, images=len(files), **{name: getattr(options, name) for name in kind.OPTIONS})
+    algorithm = kind(
+        backbone,
+        geometry,
+        images=len(files) * (1 + _copies(len(files))),
+        **{name: getattr(options, name) for name in kind.OPTIONS},
+    )
     say(_what_starts(images, algorithm, options))
     with tqdm(total=len(files), desc="features", unit="image", disable=quiet) as bar:
-        _learn(algorithm, images, options.folds, bar.update)
+        _learn(algorithm, images, options, bar.update)
     with tqdm(total=algorithm.steps, desc="head", unit="batch", disable=quiet or not algorithm.steps) as bar:
         algorithm.train(images, bar.update)
     with tqdm(total=len(files), desc="held-out scores", unit="image", disable=quiet) as bar:
@@ -111,15 +119,24 @@ def fit_anomaly(
     return Fitted(seal(model, manifest, golden, trained), manifest, held_out)
 
 
-def _learn(algorithm: PatchCore, images: TrainingImages, folds: int, done: Callable[[], object]) -> None:
-    """First pass: the features of every image into its fold."""
+def _learn(algorithm: PatchCore, images: TrainingImages, options: FitOptions, done: Callable[[], object]) -> None:
+    """First pass: the features of every image into its fold; of few images also of varied copies."""
     extract = _load(algorithm.features)
+    copies = _copies(len(images))
     for index in range(len(images)):
-        outputs = extract.run(images.prepared(index)[None])
-        if not np.isfinite(outputs["features"]).all():
-            raise BadUsage("--backbone gives values that are not finite for these images; choose another")
-        algorithm.learn(outputs, index % folds)
+        pixels = images.prepared(index)
+        random = np.random.default_rng([options.seed, index])
+        for frame in (pixels, *(vary(random, pixels) for _ in range(copies))):
+            outputs = extract.run(frame[None])
+            if not np.isfinite(outputs["features"]).all():
+                raise BadUsage("--backbone gives values that are not finite for these images; choose another")
+            algorithm.learn(outputs, index % options.folds)
         done()
+
+
+def _copies(images: int) -> int:
+    """How many varied copies of each of so many images go into the memory beside it."""
+    return min(_MOST_COPIES, _FEW_IMAGES // images)
 
 
 def _held_out(

@@ -11,7 +11,7 @@ from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
 from inspection.preprocess import CELL
-from inspection.runtime import load_runtime
+from models.fitting_runtime import load_for_fitting
 from models.graph import BACKBONE_OUTPUTS, HeadScale
 from models.images import GoodImages
 from models.patchcore import PatchCore
@@ -79,7 +79,7 @@ class PatchCoreHead(PatchCore):
     def _map_maker(self) -> "MapMaker":
         """What the head is given of model input: its features, and its distance to the memory without the fold of the
         image that it was made from."""
-        runtime = load_runtime("onnxruntime", self.features.SerializeToString(deterministic=True), available_cores())
+        runtime = load_for_fitting(self.features)
         rows, columns = (length // self._stride for length in (self._geometry.height, self._geometry.width))
         repeat = self._stride // CELL
 

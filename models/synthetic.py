@@ -16,7 +16,7 @@ from inspection.frames import Pixels
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-VISIBLE = 14.0  # grey levels: less of a change is no defect
+VISIBLE = 25.0  # grey levels: less of a change is not called a defect, or the head learns to fear noise
 _LEAST_PIXELS = 4
 _TRIES = 8
 _ON_PRODUCT = 0.9

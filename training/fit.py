@@ -13,21 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.layouts import DatasetMissing
 from data.splits import Split, SplitFile, digest
 from inspection import __version__
-from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.manifest import BackboneInfo, DataInfo, LimitsInfo, Manifest, SplitDigest
 from inspection.package import seal
 from inspection.preprocess import Geometry
-from inspection.runtime import Runtime, load_runtime
 from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
+from models.fitting_runtime import load_for_fitting
 from models.patchcore import PatchCore
 from models.synthetic import vary
 from training.golden import TOLERANCE, golden_frames, golden_scores
@@ -37,7 +35,7 @@ from training.options import FitOptions
 
 _PROGRAM_MB = 300 + 256
 _TORCH_MB = 700
-_FEW_IMAGES = 40  # with fewer, copies that are moved and lit a little differently fill the memory up
+_FEW_IMAGES = 20  # with fewer, copies that are moved and lit a little differently fill the memory up
 _MOST_COPIES = 8
 _BYTES_PER_PIXEL = 400
 
@@ -109,7 +107,7 @@ def fit_anomaly(
                 "test": SplitDigest(files=len(split.test), sha256=digest(split.test)),
             },
         ),
-        golden=golden_scores(_load(model), golden, setting.limits),
+        golden=golden_scores(load_for_fitting(model), golden, setting.limits),
         golden_tolerance=TOLERANCE * max(1.0, setting.limits.reject_limit),
         software=__version__,
         created=created,
@@ -121,7 +119,7 @@ def fit_anomaly(
 
 def _learn(algorithm: PatchCore, images: TrainingImages, options: FitOptions, done: Callable[[], object]) -> None:
     """First pass: the features of every image into its fold; of few images also of varied copies."""
-    extract = _load(algorithm.features)
+    extract = load_for_fitting(algorithm.features)
     copies = _copies(len(images))
     for index in range(len(images)):
         pixels = images.prepared(index)
@@ -136,7 +134,7 @@ def _learn(algorithm: PatchCore, images: TrainingImages, options: FitOptions, do
 
 def _copies(images: int) -> int:
     """How many varied copies of each of so many images go into the memory beside it."""
-    return min(_MOST_COPIES, _FEW_IMAGES // images)
+    return min(_MOST_COPIES, (_FEW_IMAGES - 1) // images)
 
 
 def _held_out(
@@ -148,7 +146,7 @@ def _held_out(
     """
     scores = np.empty(len(images))
     for fold in range(folds):
-        detector = _load(algorithm.graph(without=fold))
+        detector = load_for_fitting(algorithm.graph(without=fold))
         for index in range(fold, len(images), folds):
             scores[index] = float(detector.run(images.prepared(index)[None])["score"][0])
             done()
@@ -182,10 +180,6 @@ def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     """About what program, runtime and one image in it take, and torch where a head is trained."""
     program = _PROGRAM_MB + (_TORCH_MB if algorithm.steps else 0)
     return round(program + geometry.height * geometry.width * _BYTES_PER_PIXEL / 2**20)
-
-
-def _load(model: onnx.ModelProto) -> Runtime:
-    return load_runtime("onnxruntime", model.SerializeToString(deterministic=True), available_cores())
 
 
 def _source_date() -> datetime | None:

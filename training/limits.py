@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from inspection.errors import BadUsage
 from inspection.verdict import Limits
@@ -56,7 +56,7 @@ def _quantile(scores: NDArray[np.float64], rate: float) -> tuple[float, str]:
     """
     count = len(scores)
     if count < _FEW:
-        reach = stats.t.ppf(1 - rate, count - 1) * np.sqrt(1 + 1 / count)
+        reach = special.stdtrit(count - 1, 1 - rate) * np.sqrt(1 + 1 / count)
         return float(np.nextafter(scores.mean() + reach * scores.std(ddof=1), np.inf)), "normal prediction limit"
     tail = max(1, round(count * _TAIL_SHARE))
     share = (tail + 1) / (count + 1)

@@ -89,7 +89,10 @@ def test_the_figures_are_those_of_the_scores(
     bad = [item["score"] for item in figures["scores"] if item["defect"]]
 
     for item in figures["scores"][::5]:
-        assert detector.find(read_frame(vial_dataset / item["file"]).pixels).score == pytest.approx(item["score"])
+        assert detector.find(read_frame(vial_dataset / item["file"]).pixels).score == pytest.approx(
+            item["score"],
+            rel=1e-4,  # the evaluation chose its runtime, this detector is ONNX Runtime
+        )
     in_order = np.mean([(b > g) + 0.5 * (b == g) for b in bad for g in good])
     assert figures["image_auroc"] == pytest.approx(in_order)
     low, high = figures["image_auroc_interval"]

@@ -35,7 +35,21 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(root: Path, category: str, out: Path, *more: str) -> str:
     """Standard output and error of one training as they came, in one text."""
     words = ["train", "anomaly", "--root", str(root), "--category", category, "--out", str(out)]
-    words += ["--algorithm", "patchcore", "--size", "128", "--bank", "64", "--folds", "2", "--memory-mb", "8", *more]
+    words += [
+        "--algorithm",
+        "patchcore",
+        "--stride",
+        "8",
+        "--size",
+        "128",
+        "--bank",
+        "64",
+        "--folds",
+        "2",
+        "--memory-mb",
+        "8",
+        *more,
+    ]
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, *words],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=True,

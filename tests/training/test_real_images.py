@@ -26,8 +26,8 @@ class Case:
     options: tuple[object, ...] = ()
 
 
-# macaroni1 has some 900 good images: fewer folds and a smaller sample of their patches keep it to minutes. Fewer batches
-# for the head do so for all three.
+# macaroni1 has some 900 good images: fewer folds and a smaller sample of their patches keep it to minutes; fewer
+# batches for the head do so for all three.
 CASES = [
     Case("mvtec", "mvtec_ad", "bottle", (20, 63), 0.995, 0.97, 0.93, ("--head-steps", 100)),
     Case("mvtec", "mvtec_ad", "capsule", (15, 109), 0.975, 0.97, 0.95, ("--head-steps", 200)),

@@ -64,8 +64,9 @@ memory (float[P, {channels}] rows) => (float[N, 1, {rows}, {columns}] distance)
     positive = Relu (squared)
     root = Sqrt (positive)
     grid = Reshape (root, shape)
-    distance = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
+    large = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
         (grid, , scales)
+    distance = Mul (large, inside)
 }}
 """
 
@@ -89,8 +90,7 @@ head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16, float[N, 1, {ro
 _PLAIN = """
 score (float[N, 1, {rows}, {columns}] distance) => (float[N] score, float[N, {rows}, {columns}] heatmap)
 <int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
-    whole = Squeeze (distance, depth)
-    heatmap = Mul (whole, inside)
+    heatmap = Squeeze (distance, depth)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
@@ -162,12 +162,13 @@ def memory_graph(
     *,
     stride: int = 8,
     head: tuple[HeadWeights, HeadScale] | None = None,
+    maps: bool = False,
 ) -> onnx.ModelProto:
     """`features_graph` of that `stride` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`,
     its maximum.
 
     The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, joined with the `head`'s
-    logit where there is one, and zero outside the region of interest.
+    logit where there is one, and zero outside the region of interest. With `maps` the backbone's are outputs still.
     """
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
@@ -175,16 +176,17 @@ def memory_graph(
         "rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "channels": fine + coarse,
         "grid_rows": rows * CELL // stride, "grid_columns": columns * CELL // stride, "scale": float(stride // CELL),
     }  # fmt: skip
+    inside = inside_cells(geometry).astype(np.float32)
     exact = bank.astype(np.float64)
     memory = _parse(
         _MEMORY.format(**sizes),
         bank=np.ascontiguousarray(-2 * exact.T).astype(np.float32),
         squares=(exact**2).sum(axis=1).astype(np.float32),
+        inside=inside,
     )
     model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
-    inside = inside_cells(geometry).astype(np.float32)
     if head is None:
-        score = _parse(_PLAIN.format(**sizes), inside=inside)
+        score = _parse(_PLAIN.format(**sizes))
         wanted = [("memory/distance", "distance")]
     else:
         weights, scale = head
@@ -193,7 +195,8 @@ def memory_graph(
         constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
         score = _parse(_JOINT.format(**sizes), inside=inside, **constants)
         wanted = [("memory/distance", "distance"), ("head/logit", "logit")]
-    model = compose.merge_models(model, score, wanted, prefix2="score/", outputs=["score/score", "score/heatmap"])
+    outputs = ["score/score", "score/heatmap", *(BACKBONE_OUTPUTS if maps else ())]
+    model = compose.merge_models(model, score, wanted, prefix2="score/", outputs=outputs)
     return _finish(model, {"score/score": "score", "score/heatmap": "heatmap"})
 
 

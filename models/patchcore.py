@@ -80,10 +80,13 @@ class PatchCore:
         """How many steps `train` takes."""
         return 0
 
-    def graph(self, without: int | None = None, progress: Callable[[int], object] = lambda _: None) -> onnx.ModelProto:
-        """The detector's graph, of all images or of all but one fold's. `progress` is told of each row picked."""
+    def graph(
+        self, without: int | None = None, progress: Callable[[int], object] = lambda _: None, *, maps: bool = False
+    ) -> onnx.ModelProto:
+        """The detector's graph, of all images or of all but one fold's, see `memory_graph`. `progress` is told of each
+        row picked."""
         rows = self.rows(without, progress)
-        return memory_graph(self.features, self._geometry, rows, stride=self._stride, head=self._head)
+        return memory_graph(self.features, self._geometry, rows, stride=self._stride, head=self._head, maps=maps)
 
     def rows(self, without: int | None, progress: Callable[[int], object] = lambda _: None) -> NDArray[np.float32]:
         """The memory `[M, K]` of all images or of all but one fold's."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
-from inspection.preprocess import CELL
 from models.fitting_runtime import load_for_fitting
 from models.graph import BACKBONE_OUTPUTS, HeadScale
 from models.images import GoodImages
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     MapMaker = Callable[[Pixels, int], Maps]
 
-MEMORY_SHARE = 0.2
+MEMORY_SHARE = 0.5
 _DEFECTIVE = 0.7  # of the examples
 _IMAGES = 500  # most that examples are made from: they are kept in memory
 _REFERENCES = 100  # images that say what is usual
@@ -79,16 +78,12 @@ class PatchCoreHead(PatchCore):
     def _map_maker(self) -> "MapMaker":
         """What the head is given of model input: its features, and its distance to the memory without the fold of the
         image that it was made from."""
-        runtime = load_for_fitting(self.features)
-        rows, columns = (length // self._stride for length in (self._geometry.height, self._geometry.width))
-        repeat = self._stride // CELL
+        runtimes = [load_for_fitting(self.graph(without=fold, maps=True)) for fold in range(len(self._folds))]
 
         def maps(pixels: Pixels, index: int) -> "Maps":
-            outputs = runtime.run(pixels[None])
-            grid = _distances(outputs["features"], self.rows(index % len(self._folds))).reshape(rows, columns)
-            distance = np.repeat(np.repeat(grid, repeat, axis=0), repeat, axis=1)
+            outputs = runtimes[index % len(runtimes)].run(pixels[None])
             fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
-            return fine, coarse, distance[None]
+            return fine, coarse, outputs["heatmap"]
 
         return maps
 
@@ -128,9 +123,3 @@ def _examples(
             donor = images.prepared(int(random.choice(used)))
             pixels, defect = paint_defects(random, pixels, donor, images.product(index))
         yield Example(maps(pixels, index), cell_shares(defect, *cells))
-
-
-def _distances(rows: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From each row `[n, C]` to the nearest of the bank `[M, C]`: `[n]`."""
-    nearest = ((bank**2).sum(axis=1) - 2 * rows @ bank.T).min(axis=1)
-    return np.asarray(np.sqrt(np.maximum(nearest + (rows**2).sum(axis=1), 0)), dtype=np.float32)

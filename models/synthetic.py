@@ -20,7 +20,7 @@ VISIBLE = 25.0  # grey levels: less of a change is not called a defect, or the h
 _LEAST_PIXELS = 4
 _TRIES = 8
 _ON_PRODUCT = 0.9
-_LARGEST = 0.25  # of the shorter side
+_LARGEST = 0.5  # of the shorter side: a defect may be as large as the product
 
 
 def paint_defects(random: Generator, pixels: Pixels, donor: Pixels, product: Mask | None) -> tuple[Pixels, Mask]:

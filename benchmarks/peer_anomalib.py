@@ -47,8 +47,11 @@ def fit(job: dict[str, Any]) -> None:
     coreset = _timed(model, "fit")
     start = time.perf_counter()
     engine.fit(model=model, datamodule=data)
+    took = time.perf_counter() - start
+    del model.fit  # the stop-watch, which its torch export could not pickle
     fitted = {
-        "fit_s": time.perf_counter() - start,
+        "fit_s": took,
+        "fit_cpu_s": time.process_time(),
         "import_s": imported - START,
         "coreset_s": sum(coreset),
         "peak_mb": peak_mb(),
@@ -245,24 +248,23 @@ def _prepare(shrink: list[int] | None) -> Any:
     """From a frame `[H, W, 3]` uint8 to its input `[1, 3, H, W]` float32 0-1, shrunk first where asked, as it did in
     training (antialiased), on bytes because that is quicker."""
     import numpy as np
-    import torch
-    from torchvision.transforms.v2.functional import resize
 
     def prepared(frame: Frame) -> Any:
         planes = np.ascontiguousarray(frame.transpose(2, 0, 1))[None].astype(np.float32)
         planes *= np.float32(1 / 255)
         return planes
 
-    def shrunk(frame: Frame) -> Any:
-        return prepared(
-            resize(torch.from_numpy(frame).permute(2, 0, 1), list(shrink or ()), antialias=True)
-            .permute(1, 2, 0)
-            .numpy()
-        )
-
     if shrink is None:
-        return prepared
+        return prepared  # without torch, which would count as memory that serving needs
+    import torch
+    from torchvision.transforms.v2.functional import resize
+
     torch.set_num_threads(1)  # the runtime's threads are not torch's
+
+    def shrunk(frame: Frame) -> Any:
+        planes = resize(torch.from_numpy(frame).permute(2, 0, 1), list(shrink), antialias=True)
+        return prepared(planes.permute(1, 2, 0).numpy())
+
     return shrunk
 
 

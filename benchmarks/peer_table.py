@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEAD = (
-    "category", "system", "image AUROC", "AUPRO 30 %", "fit s", "with start s", "fit peak MB",
-    "best runtime", "ms p50", "ms p99", "images/s", "serving MB", "labels that flip",
+    "category", "system", "image AUROC", "AUPRO 30 %", "fit s", "with start s", "fit CPU s", "fit peak MB",
+    "best runtime", "ms p50", "ms p99", "CPU ms", "images/s", "serving MB", "labels that flip",
 )  # fmt: skip
 # Figures that get a ratio, ours over theirs, with the digits they are shown in.
 FIGURES: dict[str, tuple[str, int]] = {
@@ -13,9 +13,11 @@ FIGURES: dict[str, tuple[str, int]] = {
     "AUPRO 30 %": ("aupro_30", 1),
     "fit s": ("fit_s", 0),
     "with start s": ("total_s", 0),
+    "fit CPU s": ("fit_cpu_s", 0),
     "fit peak MB": ("peak_mb", 0),
     "ms p50": ("p50", 1),
     "ms p99": ("p99", 1),
+    "CPU ms": ("cpu_ms", 1),
     "images/s": ("images_per_second", 1),
     "serving MB": ("serving_mb", 0),
 }
@@ -26,7 +28,7 @@ def table(machine: str, versions: str, categories: Mapping[str, Mapping[str, Any
     """The machine, one row for each category and system, and below it every runtime that was timed.
 
     `categories` maps a name to `ours` and `theirs` (a list): each a system with `name`, figures, `note` and
-    `runtimes` (each with `name`, `p50`, `p99`, `images_per_second`, `serving_mb`, `flips`, `images`).
+    `runtimes` (each with `name`, `p50`, `p99`, `cpu_ms`, `images_per_second`, `serving_mb`, `flips`, `images`).
     """
     lines = [machine, "", versions, "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     details = []
@@ -36,8 +38,8 @@ def table(machine: str, versions: str, categories: Mapping[str, Mapping[str, Any
             lines.append(row(category, system, None if system is ours else ours))
             details += [detail(category, system["name"], runtime) for runtime in system.get("runtimes", ())]
     lines += ["", "In brackets: ours divided by theirs. Every runtime:", ""]
-    lines += ["| category | system | runtime | ms p50 | ms p99 | images/s | serving MB | labels that flip |"]
-    return "\n".join([*lines, "|" + "---|" * 8, *details, ""])
+    lines += ["| category | system | runtime | ms p50 | ms p99 | CPU ms | images/s | serving MB | labels that flip |"]
+    return "\n".join([*lines, "|" + "---|" * 9, *details, ""])
 
 
 def best(system: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,8 +88,8 @@ def detail(category: str, system: str, runtime: Mapping[str, Any]) -> str:
     """One runtime of one system."""
     head = f"| {category} | {system} | {runtime['name']} | "
     if "p50" not in runtime:
-        return head + f"failed: {runtime.get('failed', 'no reason given')} | – | – | – | – |"
-    figures = [f"{runtime[key]:.1f}" for key in ("p50", "p99", "images_per_second")]
+        return head + f"failed: {runtime.get('failed', 'no reason given')} | – | – | – | – | – |"
+    figures = [f"{runtime[key]:.1f}" for key in ("p50", "p99", "cpu_ms", "images_per_second")]
     return head + " | ".join([*figures, f"{runtime['serving_mb']:.0f}", flips(runtime)]) + " |"
 
 
@@ -98,12 +100,13 @@ def flips(runtime: Mapping[str, Any]) -> str:
     return f"{runtime['flips']} of {runtime['images']}"
 
 
-def summary(times: Sequence[float]) -> dict[str, float]:
-    """Median, 99th percentile and throughput at batch 1 of times in milliseconds."""
+def summary(times: Sequence[float], busy: Sequence[float]) -> dict[str, float]:
+    """Median, 99th percentile and throughput at batch 1 of times in milliseconds, and the median of the CPU's."""
     ordered = sorted(times)
     return {
         "p50": _percentile(ordered, 50),
         "p99": _percentile(ordered, 99),
+        "cpu_ms": _percentile(sorted(busy), 50),
         "images_per_second": 1000 * len(ordered) / sum(ordered),
         "timed": len(ordered),
     }

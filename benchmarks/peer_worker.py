@@ -1,8 +1,9 @@
 """What a measured process does, on either side: take frames, say verdicts, and time itself when told to.
 
 Runs under both interpreters, so it needs numpy alone. The parent writes one word a line to a worker's standard input
-and reads one line of JSON for each: `verdicts` (of every frame, in order), `time N` (milliseconds of N frames, decoded
-frame in, verdict out), `memory` (most memory it ever held, in MB).
+and reads one line of JSON for each: `verdicts` (of every frame, in order), `time N` (of N frames, from decoded frame
+to verdict: milliseconds on the clock, and milliseconds of all its threads on a core, which other processes disturb
+less), `memory` (most memory it ever held, in MB).
 """
 
 import json
@@ -70,8 +71,9 @@ def serve(inspect: Inspect, files: list[str]) -> None:
         else:
             times = []
             for _ in range(int(count)):
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), time.process_time()
                 inspect(frames[turn % len(frames)])
-                times.append((time.perf_counter() - start) * 1000)
+                wall, busy = time.perf_counter() - start, time.process_time() - cpu
+                times.append([wall * 1000, busy * 1000])
                 turn += 1
             answer(times)

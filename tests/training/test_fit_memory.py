@@ -77,7 +77,8 @@ def test_more_images_take_no_more_memory(noise: Path, tmp_path: Path) -> None:
     rows = [number(r"\(([\d,]+) rows\)", text) for text in (few, many)]
     assert rows[0] == rows[1]
     assert 0.9 * 8 * 2**20 < rows[1] * ROW_BYTES <= 8 * 2**20
-    assert peak_mb(many) < peak_mb(few) + 15
+    prepared = 300 * 128 * 128 * 4 / 2**20  # of the images kept prepared, which are bounded too
+    assert peak_mb(many) < peak_mb(few) + 15 + prepared
     assert peak_mb(many) < budget_mb(many)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -25,9 +26,10 @@ from inspection.errors import BadUsage
 from inspection.manifest import BackboneInfo, DataInfo, LimitsInfo, Manifest, SplitDigest
 from inspection.package import seal
 from inspection.preprocess import Geometry
-from inspection.runtime import Runtime, load_runtime
+from inspection.runtime import Outputs, Runtime, load_runtime
 from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
+from models.images import GoodImages
 from models.patchcore import PatchCore
 from training.golden import TOLERANCE, golden_frames, golden_scores
 from training.images import TrainingImages
@@ -37,6 +39,24 @@ from training.options import FitOptions
 _PROGRAM_MB = 300 + 256
 _TORCH_MB = 700
 _BYTES_PER_PIXEL = 400
+
+
+class Folded(Protocol):
+    """What is fitted in folds: image number i belongs to fold i mod k."""
+
+    features: onnx.ModelProto
+
+    def learn(self, outputs: Outputs, fold: int) -> None:
+        """Take one image's outputs of `features` as part of `fold`."""
+        ...
+
+    def saw(self, index: int, images: int) -> bool:
+        """Whether any part of the detector without image `index`'s fold has seen it."""
+        ...
+
+    def graph(self, without: int | None = None) -> onnx.ModelProto:
+        """The detector of all images, or of all but one fold's."""
+        ...
 
 
 @dataclass
@@ -56,9 +76,9 @@ def fit_anomaly(
     Raises BadUsage, DatasetMissing (too few images) and what reading a frame, a region or a backbone raises.
     """
     options.check()
-    created = _source_date()
+    created = source_date()
     backbone = load_backbone(options.backbone)
-    files = _spread(split.train, options.seed)
+    files = spread(split.train, options.seed)
     if len(files) < options.folds:
         raise DatasetMissing(f"{len(files)} different good images are too few; at least {options.folds} are needed")
     images = TrainingImages(files, root, options)
@@ -66,11 +86,11 @@ def fit_anomaly(
     algorithm = kind(backbone, geometry, images=len(files), **{name: getattr(options, name) for name in kind.OPTIONS})
     say(_what_starts(images, algorithm, options))
     with tqdm(total=len(files), desc="features", unit="image", disable=quiet) as bar:
-        _learn(algorithm, images, options.folds, bar.update)
+        learn(algorithm, images, options.folds, bar.update)
     with tqdm(total=algorithm.steps, desc="head", unit="batch", disable=quiet or not algorithm.steps) as bar:
         algorithm.train(images, bar.update)
     with tqdm(total=len(files), desc="held-out scores", unit="image", disable=quiet) as bar:
-        scores = _held_out(algorithm, images, options.folds, bar.update)
+        scores = held_out_scores(algorithm, images, options.folds, bar.update)
     with tqdm(total=options.bank, desc="memory", unit="row", disable=quiet) as bar:
         model = algorithm.graph(progress=bar.update)
     setting = set_limits(scores, options.false_reject_rate)
@@ -101,19 +121,19 @@ def fit_anomaly(
                 "test": SplitDigest(files=len(split.test), sha256=digest(split.test)),
             },
         ),
-        golden=golden_scores(_load(model), golden, setting.limits),
+        golden=golden_scores(load(model), golden, setting.limits),
         golden_tolerance=TOLERANCE * max(1.0, setting.limits.reject_limit),
         software=__version__,
         created=created,
     )
     trained = [file.sha256 for file in split.train]
     held_out = {file.path: float(score) for file, score in zip(files, scores, strict=True)}
-    return Fitted(seal(model, manifest, golden, trained), manifest, held_out)
+    return Fitted(seal(model, manifest, golden, trained, held_out.values()), manifest, held_out)
 
 
-def _learn(algorithm: PatchCore, images: TrainingImages, folds: int, done: Callable[[], object]) -> None:
+def learn(algorithm: Folded, images: GoodImages, folds: int, done: Callable[[], object]) -> None:
     """First pass: the features of every image into its fold."""
-    extract = _load(algorithm.features)
+    extract = load(algorithm.features)
     for index in range(len(images)):
         outputs = extract.run(images.prepared(index)[None])
         if not np.isfinite(outputs["features"]).all():
@@ -122,8 +142,8 @@ def _learn(algorithm: PatchCore, images: TrainingImages, folds: int, done: Calla
         done()
 
 
-def _held_out(
-    algorithm: PatchCore, images: TrainingImages, folds: int, done: Callable[[], object]
+def held_out_scores(
+    algorithm: Folded, images: GoodImages, folds: int, done: Callable[[], object]
 ) -> NDArray[np.float64]:
     """Second pass: the score of every image `[images]` from a detector that has not seen its fold.
 
@@ -131,7 +151,7 @@ def _held_out(
     """
     scores = np.empty(len(images))
     for fold in range(folds):
-        detector = _load(algorithm.graph(without=fold))
+        detector = load(algorithm.graph(without=fold))
         for index in range(fold, len(images), folds):
             scores[index] = float(detector.run(images.prepared(index)[None])["score"][0])
             done()
@@ -154,7 +174,7 @@ def _what_starts(images: TrainingImages, algorithm: PatchCore, options: FitOptio
     )
 
 
-def _spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
+def spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
     """A seeded order, so that a fold is not one stretch of the production day. Independent of file names; of files with
     the same content one stays, or the other would be in the memory that scores it as held out."""
     by_content = sorted({file.sha256: file for file in files}.values(), key=lambda file: file.sha256)
@@ -167,11 +187,12 @@ def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     return round(program + geometry.height * geometry.width * _BYTES_PER_PIXEL / 2**20)
 
 
-def _load(model: onnx.ModelProto) -> Runtime:
+def load(model: onnx.ModelProto) -> Runtime:
+    """`model` in the reference runtime, on every core."""
     return load_runtime("onnxruntime", model.SerializeToString(deterministic=True), available_cores())
 
 
-def _source_date() -> datetime | None:
+def source_date() -> datetime | None:
     """The creation time that makes a build repeatable (reproducible-builds.org's SOURCE_DATE_EPOCH), if one is set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:

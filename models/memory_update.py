@@ -53,7 +53,7 @@ class MemoryUpdate:
         self._folds[fold].add(rows[distances(rows, self.old) > self._reach])
 
     def saw(self, index: int, images: int) -> bool:  # noqa: ARG002
-        """Whether any part of the detector without image `index`'s fold has seen it: none has, the head is as it was."""
+        """Whether any part of the detector without image `index`'s fold has seen it: none has, the head stays."""
         return False
 
     def graph(self, without: int | None = None) -> onnx.ModelProto:

@@ -5,12 +5,15 @@ features come from its own graph, in its own geometry. The learned head and its 
 
 Limits are set from the parent's held-out scores together with those of the new images, each new one scored by a memory
 of the old rows and the other folds' new images. Are the old scores still fair? They were measured with the old memory.
-New rows can only bring an old image nearer to the memory: then its score is too high, and the limits too lax rather
-than too strict. A row that gave way can move it away, with the plain memory by no more than the distance of that row
-to the new memory, so at most `farthest_parent_row`, which the manifest keeps; with a head there is no such bound.
-Seldom does either reach the patch that sets an image's score, but nobody can know without the images. So the old
-scores are used as they were measured, the farthest row is reported, and the labelled images, where there are any, are
-the proof. The error adds up over updates: after several, or where the farthest row lies near the limits, train anew.
+New rows can only bring an old image nearer to the memory: then its score is too high, and the limits too lax. A row
+that gave way can move it away, with the plain memory by no more than the distance of that row to the new memory, so at
+most `farthest_parent_row`, which the manifest keeps; with a head there is no such bound: its limits are then too
+strict. So they are nearly fair where few rows gave way, and not where many did: with 20 simulated vials, a memory of
+300 rows and 14 new vials of another light, 69 rows gave way and 6 unseen old vials scored 18.5 -> 19.2 on the mean,
+from -2.4 to +2.6 each, at a review limit of 22.6. Without the images nobody can tell for the product at hand, so the
+old scores are used as they were measured, `rows_kept` and the farthest row are reported, and labelled images of the
+old look are the proof. The error adds up over updates: where many rows have given way, train anew.
+
 The limits hold for old and new units in the proportion of the images. Few new images of a very different look may all
 lie above the limit: how many do is reported, and more of them are the remedy.
 """
@@ -18,6 +21,7 @@ lie above the limit: how many do is reported, and more of them are the remedy.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -177,8 +181,8 @@ def _check_golden(parent: Package, golden: Sequence[GoldenFrame]) -> None:
     for old, new in zip(parent.manifest.golden, golden, strict=True):
         if (old.outcome is Outcome.PASS) is not (new.outcome is Outcome.PASS):
             raise GoldenVerdictFlips(
-                f"golden frame {old.name!r} is {new.outcome} after the update (score {new.score:.4g}) and {old.outcome} "
-                f"in {parent.label} ({old.score:.4g}); look whether all new images are good, or train anew"
+                f"golden frame {old.name!r} is {new.outcome} after the update (score {new.score:.4g}) and "
+                f"{old.outcome} in {parent.label} ({old.score:.4g}); look whether all new images are good, or train anew"
             )
 
 
@@ -186,5 +190,5 @@ def _parameter(parent: Package, name: str) -> int:
     return int(parent.manifest.parameters[name])
 
 
-def _bar(what: str, total: int, quiet: bool) -> "tqdm[None]":
+def _bar(what: str, total: int, quiet: bool) -> "tqdm[Any]":
     return tqdm(total=total, desc=what, unit="image", disable=quiet)

@@ -182,7 +182,7 @@ def _check_golden(parent: Package, golden: Sequence[GoldenFrame]) -> None:
         if (old.outcome is Outcome.PASS) is not (new.outcome is Outcome.PASS):
             raise GoldenVerdictFlips(
                 f"golden frame {old.name!r} is {new.outcome} after the update (score {new.score:.4g}) and "
-                f"{old.outcome} in {parent.label} ({old.score:.4g}); look whether all new images are good, or train anew"
+                f"{old.outcome} in {parent.label} ({old.score:.4g}); are all new images good? If so, train anew"
             )
 
 

@@ -24,7 +24,7 @@ LIGHT = (-25, 25, 25)  # what another lamp adds, in grey levels of blue, green a
 
 @pytest.fixture(scope="module")
 def other_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a dataset of other vials in another light: 10 good to learn, 3 good and one of each defect to test."""
+    """Other vials in another light: 10 good to learn, 3 good and one of each defect to test."""
     root = tmp_path_factory.mktemp("other-light")
     write_dataset(root, "vial", good=10, test_good=3, per_defect=1, seed=77)
     for part in ("train", "test"):
@@ -189,6 +189,35 @@ def test_images_it_was_fitted_on_do_not_count_as_new(vial_dataset: Path, update_
 
     assert "0 different new good images are too few (20 are among those the package was fitted on)" in sentence
     assert "[dataset_missing]" in sentence
+
+
+def test_what_it_knows_is_left_out_by_name(
+    say: Say, vial_package: Path, vial_dataset: Path, other_look: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(other_look / "train" / "good", folder)
+    shutil.copy(list_images(vial_dataset / "vial" / "train" / "good")[0], folder / "known.png")
+    out = tmp_path / "vial.onnx"
+    told = say("update", vial_package, "--images", folder, "--version", "1.1.0", "--out", out, "--quiet")
+
+    assert "left out, the package was fitted on them already: known.png" in told
+    made = read_package(out).manifest
+    assert made.data.splits["added 1.1.0"].files == 10
+    assert made.update is not None and (made.update.skipped, made.update.figures) == (1, [])
+
+
+def test_the_learned_head_stays_as_it_is(say: Say, vial_dataset: Path, other_look: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.onnx", tmp_path / "new.onnx"
+    quick = ("--size", 96, "--bank", 40, "--folds", 2, "--head-steps", 3, "--quiet")
+    say("train", "anomaly", "--root", vial_dataset, "--category", "vial", "--out", old, *quick)
+    say("update", old, "--images", other_look / "train" / "good", "--version", "1.1.0", "--out", new, "--quiet")
+
+    before, after = (
+        {each.name: each.SerializeToString() for each in onnx.load(path).graph.initializer} for path in (old, new)
+    )
+    assert {name for name in before if before[name] != after[name]} == {"memory/bank", "memory/squares"}
+    assert any(name.startswith("head/") for name in after)
+    Detector(read_package(new))
 
 
 def test_a_frame_of_another_shape_is_named(tmp_path: Path, update_refused: Callable[..., str]) -> None:

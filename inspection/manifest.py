@@ -97,11 +97,30 @@ class QuantizationInfo(_Part):
     figures: list[RuntimeFigures]
 
 
+class UpdateInfo(_Part):
+    """How a version was made from its parent and further good images.
+
+    `rows_kept` of the memory's `rows` are the parent's. No row of the parent's memory lies further than
+    `farthest_parent_row` from this one, in the memory's distance. Of the held-out good images at or above the review
+    limit, `added_above_review` are new ones. `evaluation` and `figures` are there where labelled images were given.
+    """
+
+    skipped: int
+    rows: int
+    rows_kept: int
+    farthest_parent_row: float
+    held_out_parent: int
+    held_out_added: int
+    added_above_review: int
+    evaluation: SplitDigest | None = None
+    figures: list[RuntimeFigures] = []
+
+
 class Manifest(_Part):
     """The manifest of a package. `created` is set from SOURCE_DATE_EPOCH only: the same fit gives the same file.
 
     `precision` is what the package was evaluated at, and the only one it runs at. `parent` is the SHA-256 of the
-    version that it was made from, `quantization` how.
+    version that it was made from, `quantization` or `update` how.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -123,3 +142,4 @@ class Manifest(_Part):
     precision: Precision = "fp32"
     parent: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     quantization: QuantizationInfo | None = None
+    update: UpdateInfo | None = None

@@ -108,7 +108,11 @@ def test_every_option_in_the_pages_exists() -> None:
         ).stdout
 
     options = {
-        "training/README.md": known("train", "anomaly") + known("evaluate") + known("simulate") + known("quantize"),
+        "training/README.md": known("train", "anomaly")
+        + known("evaluate")
+        + known("simulate")
+        + known("quantize")
+        + known("update"),
         "inspection/README.md": known("verify") + known("reinspect") + known("predict"),
     }
     for page, text in options.items():

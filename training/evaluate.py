@@ -16,6 +16,7 @@ from data.splits import SplitFile, SplitOverlap, digest
 from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.heatmap import Heatmap, enlarge
+from inspection.package import Package
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Outcome, decide
 from training.metrics import auroc, auroc_interval, clopper_pearson
@@ -46,18 +47,23 @@ def score_images(detector: Detector, files: Sequence[SplitFile], root: Path, *, 
     """Run the detector over the files in order. Raises SplitOverlap where it was fitted on one of them."""
     if not files:
         raise DatasetMissing(f"{root} holds no test images; an evaluation needs good and defective ones")
-    known = [file.path for file in files if detector.package.was_trained_on(file.sha256)]
-    if known:
-        raise SplitOverlap(
-            f"{known[0]} was training data of {detector.package.label} ({len(known)} of the test images were); "
-            "evaluate on images it has not seen"
-        )
+    refuse_trained(detector.package, files)
     scored = []
     with tqdm(total=len(files), desc="evaluating", unit="image", disable=quiet) as bar:
         for file in files:
             scored.append(_score(detector, file, root / file.path))
             bar.update()
     return scored
+
+
+def refuse_trained(package: Package, files: Sequence[SplitFile]) -> None:
+    """Raise SplitOverlap where the package was fitted on one of the files."""
+    known = [file.path for file in files if package.was_trained_on(file.sha256)]
+    if known:
+        raise SplitOverlap(
+            f"{known[0]} was training data of {package.label} ({len(known)} of the test images were); "
+            "evaluate on images it has not seen"
+        )
 
 
 def _score(detector: Detector, file: SplitFile, path: Path) -> Scored:

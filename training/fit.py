@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.layouts import DatasetMissing
@@ -27,7 +26,7 @@ from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
 from models.fitting_runtime import load_for_fitting
 from models.patchcore import PatchCore
-from models.synthetic import vary
+from training.folds import copies_of, held_out_scores, learn
 from training.golden import TOLERANCE, golden_frames, golden_scores
 from training.images import TrainingImages
 from training.limits import set_limits
@@ -35,8 +34,6 @@ from training.options import FitOptions
 
 _PROGRAM_MB = 300 + 256
 _TORCH_MB = 700
-_FEW_IMAGES = 20  # with fewer, copies that are moved and lit a little differently fill the memory up
-_MOST_COPIES = 8
 _BYTES_PER_PIXEL = 400
 
 
@@ -57,9 +54,9 @@ def fit_anomaly(
     Raises BadUsage, DatasetMissing (too few images) and what reading a frame, a region or a backbone raises.
     """
     options.check()
-    created = _source_date()
+    created = source_date()
     backbone = load_backbone(options.backbone)
-    files = _spread(split.train, options.seed)
+    files = spread(split.train, options.seed)
     if len(files) < options.folds:
         raise DatasetMissing(f"{len(files)} different good images are too few; at least {options.folds} are needed")
     images = TrainingImages(files, root, options)
@@ -67,16 +64,16 @@ def fit_anomaly(
     algorithm = kind(
         backbone,
         geometry,
-        images=len(files) * (1 + _copies(len(files))),
+        images=len(files) * (1 + copies_of(len(files))),
         **{name: getattr(options, name) for name in kind.OPTIONS},
     )
     say(_what_starts(images, algorithm, options))
     with tqdm(total=len(files), desc="features", unit="image", disable=quiet) as bar:
-        _learn(algorithm, images, options, bar.update)
+        learn(algorithm, images, options.folds, bar.update, copies=copies_of(len(files)), seed=options.seed)
     with tqdm(total=algorithm.steps, desc="head", unit="batch", disable=quiet or not algorithm.steps) as bar:
         algorithm.train(images, bar.update)
     with tqdm(total=len(files), desc="held-out scores", unit="image", disable=quiet) as bar:
-        scores = _held_out(algorithm, images, options.folds, bar.update)
+        scores = held_out_scores(algorithm, images, options.folds, bar.update)
     with tqdm(total=options.bank, desc="memory", unit="row", disable=quiet) as bar:
         model = algorithm.graph(progress=bar.update)
     setting = set_limits(scores, options.false_reject_rate)
@@ -114,46 +111,7 @@ def fit_anomaly(
     )
     trained = [file.sha256 for file in split.train]
     held_out = {file.path: float(score) for file, score in zip(files, scores, strict=True)}
-    return Fitted(seal(model, manifest, golden, trained), manifest, held_out)
-
-
-def _learn(algorithm: PatchCore, images: TrainingImages, options: FitOptions, done: Callable[[], object]) -> None:
-    """First pass: the features of every image into its fold; of few images also of varied copies."""
-    extract = load_for_fitting(algorithm.features)
-    copies = _copies(len(images))
-    for index in range(len(images)):
-        pixels = images.prepared(index)
-        random = np.random.default_rng([options.seed, index])
-        for frame in (pixels, *(vary(random, pixels) for _ in range(copies))):
-            outputs = extract.run(frame[None])
-            if not np.isfinite(outputs["features"]).all():
-                raise BadUsage("--backbone gives values that are not finite for these images; choose another")
-            algorithm.learn(outputs, index % options.folds)
-        done()
-
-
-def _copies(images: int) -> int:
-    """How many varied copies of each of so many images go into the memory beside it."""
-    return min(_MOST_COPIES, (_FEW_IMAGES - 1) // images)
-
-
-def _held_out(
-    algorithm: PatchCore, images: TrainingImages, folds: int, done: Callable[[], object]
-) -> NDArray[np.float64]:
-    """Second pass: the score of every image `[images]` from a detector that has not seen its fold.
-
-    What was trained once, on most images, has seen those: they are shifted up to the mean of the unseen ones.
-    """
-    scores = np.empty(len(images))
-    for fold in range(folds):
-        detector = load_for_fitting(algorithm.graph(without=fold))
-        for index in range(fold, len(images), folds):
-            scores[index] = float(detector.run(images.prepared(index)[None])["score"][0])
-            done()
-    saw = np.array([algorithm.saw(index, len(images)) for index in range(len(images))])
-    if saw.any() and not saw.all():
-        scores[saw] += max(0.0, scores[~saw].mean() - scores[saw].mean())
-    return scores
+    return Fitted(seal(model, manifest, golden, trained, held_out.values()), manifest, held_out)
 
 
 def _what_starts(images: TrainingImages, algorithm: PatchCore, options: FitOptions) -> str:
@@ -169,7 +127,7 @@ def _what_starts(images: TrainingImages, algorithm: PatchCore, options: FitOptio
     )
 
 
-def _spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
+def spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
     """A seeded order, so that a fold is not one stretch of the production day. Independent of file names; of files with
     the same content one stays, or the other would be in the memory that scores it as held out."""
     by_content = sorted({file.sha256: file for file in files}.values(), key=lambda file: file.sha256)
@@ -182,7 +140,7 @@ def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     return round(program + geometry.height * geometry.width * _BYTES_PER_PIXEL / 2**20)
 
 
-def _source_date() -> datetime | None:
+def source_date() -> datetime | None:
     """The creation time that makes a build repeatable (reproducible-builds.org's SOURCE_DATE_EPOCH), if one is set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:

@@ -1,7 +1,7 @@
 """The good images a detector is fitted on: in a fixed order, prepared as they will be on the line."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -20,18 +20,14 @@ _LOOKED_AT = 300  # images in which the product is looked for
 _CACHE_MB = 256
 
 
-class TrainingImages:
-    """`files` under `root` as model input. The first frame and the options give the geometry.
+class PreparedImages:
+    """`files` under `root` as model input of one `geometry`.
 
     The images used last are kept prepared, up to 256 MB of them. Raises what reading and preparing a frame raises.
     """
 
-    def __init__(self, files: Sequence[SplitFile], root: Path, options: FitOptions) -> None:
-        self._files, self._root, self._colour = files, root, options.colour
-        first = self._read(0)
-        height, width = first.shape[:2]
-        self.region = read_region(options.region, height, width, self._looked_at())
-        self.geometry = _geometry(root / files[0].path, first, options, self.region)
+    def __init__(self, files: Sequence[SplitFile], root: Path, geometry: Geometry) -> None:
+        self._files, self._root, self.geometry = files, root, geometry
         self._kept: OrderedDict[int, tuple[Pixels, NDArray[np.bool_] | None]] = OrderedDict()
         self._most = max(1, _CACHE_MB * 2**20 // (self.geometry.height * self.geometry.width * 4))
 
@@ -69,10 +65,18 @@ class TrainingImages:
         return np.asarray(cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST) > 0)
 
     def _read(self, index: int) -> Pixels:
-        return read_frame(self._root / self._files[index].path, self._colour).pixels
+        return read_frame(self._root / self._files[index].path, self.geometry.colour).pixels
 
-    def _looked_at(self) -> Iterator[Pixels]:
-        return (self._read(index) for index in range(min(len(self._files), _LOOKED_AT)))
+
+class TrainingImages(PreparedImages):
+    """`PreparedImages` of which the first frame and the options give the geometry."""
+
+    def __init__(self, files: Sequence[SplitFile], root: Path, options: FitOptions) -> None:
+        looked_at = (read_frame(root / file.path, options.colour).pixels for file in files[:_LOOKED_AT])
+        first = read_frame(root / files[0].path, options.colour).pixels
+        height, width = first.shape[:2]
+        self.region = read_region(options.region, height, width, looked_at)
+        super().__init__(files, root, _geometry(root / files[0].path, first, options, self.region))
 
 
 def _geometry(path: Path, pixels: Pixels, options: FitOptions, region: Region) -> Geometry:

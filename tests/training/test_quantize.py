@@ -19,7 +19,8 @@ from inspection.runtime import RUNTIMES
 from inspection.verdict import Outcome, decide
 from tests.training.conftest import Say, files_in
 from training.evaluate import Scored
-from training.new_precision import AccuracyLost, Compared, GoldenVerdictFlips, accept, between_runtimes, draft
+from training.new_precision import AccuracyLost, accept, between_runtimes, draft
+from training.new_version import Compared, GoldenVerdictFlips
 from training.quantize import kept_float
 
 ABLE = {name: engine.precisions() for name, engine in RUNTIMES.items()}

@@ -1,12 +1,8 @@
 """`inspection quantize`: a new version of a package at a lower precision, with its accuracy beside its parent's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from inspection.manifest import QuantizationInfo
 
 
 @click.command()
@@ -53,39 +49,39 @@ def quantize(
 
     from data.splits import make_split
     from inspection.detector import available_cores
-    from inspection.errors import BadUsage, OutputExists
     from inspection.files import make_folder
     from inspection.json_files import write_json
     from inspection.manifest import SplitDigest
     from inspection.package import read_package, write_package
     from inspection.runtime import able
     from training import new_precision as new
-    from training.calibration import calibration_frames, folder_files
+    from training.calibration import calibration_frames
+    from training.image_folder import folder_files
+    from training.new_version import change_lines, check_images, check_out, compare, figure_lines
     from training.quantize import METHOD, quantize_graph
 
-    if out.suffix != ".onnx":
-        raise BadUsage(f"--out must end in .onnx, got {out}")
+    check_out(out, package)
     parent = read_package(package)
     chosen = new.as_precision(precision)
     new.check_request(parent.manifest, version, tolerance)
     able(chosen)
-    if out.resolve() == package.resolve():
-        raise OutputExists(f"--out {out} is the package itself; a new version is a new file")
     split = make_split(layout, root, category, split_seed)
-    new.check_images(split.test, root)
+    check_images(split.test, root)
     model = onnx.load_model_from_string(parent.model)
     used: SplitDigest | None = None
     method = "the same graph, computed in bf16"
     if chosen == "int8":
-        files = folder_files(calibration, split.test) if calibration else split.train
+        files = folder_files(calibration, split.test, "--calibration") if calibration else split.train
         frames, used = calibration_frames(files, calibration or root, parent.manifest)
         click.echo(f"calibrating on {len(frames)} good images")
         model, method = quantize_graph(model, frames, quiet=quiet), METHOD
     manifest = new.draft(parent, model, chosen, version, threads or available_cores())
     candidate = new.reopened(new.sealed(parent, model, manifest), out)
-    old, children = new.compare(parent, candidate, split.test, root, threads, quiet=quiet)
+    old, children = compare(parent, candidate, split.test, root, threads, quiet=quiet)
     info = new.quantization(old, children, manifest, method, used, split.test, tolerance)
-    click.echo(summary(parent.label, chosen, info))
+    click.echo(f"{parent.label} at fp32 -> {chosen}, on {info.evaluation.files} images")
+    for line in figure_lines(info.figures):
+        click.echo(line)
     new.accept(old, children, tolerance)
     data = new.sealed(parent, model, manifest.model_copy(update={"quantization": info}))
     make_folder(out.parent)
@@ -93,23 +89,5 @@ def quantize(
     write_json(out.with_suffix(".quantize.json"), content)
     digest = write_package(out, data)
     click.echo(f"{out}: {len(data) / 1e6:.1f} MB, sha256 {digest[:12]}")
-    for one in children:
-        for change in content["runtimes"][one.runtime]["changed_verdicts"]:
-            click.echo(f"  {one.runtime}: {change['file']} was {change['parent']}, is {change['version']}")
-
-
-def summary(label: str, precision: str, info: "QuantizationInfo") -> str:
-    """The comparison as a few lines for a person; AUROC and AUPRO in percent."""
-    lines = [f"{label} at fp32 -> {precision}, on {info.evaluation.files} images"]
-    for part in info.figures:
-        lines.append(
-            f"  {part.runtime:<12} image AUROC {_percent(part.parent_image_auroc)} -> {_percent(part.image_auroc)}, "
-            f"AUPRO to 30 % FPR {_percent(part.parent_aupro_30)} -> {_percent(part.aupro_30)}, defective stopped "
-            f"{part.parent_defective_stopped} -> {part.defective_stopped} of {part.defective}, good stopped "
-            f"{part.parent_good_stopped} -> {part.good_stopped} of {part.good}; {part.changed_verdicts} verdicts differ"
-        )
-    return "\n".join(lines)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
+    for line in change_lines(content["runtimes"]):
+        click.echo(line)

@@ -15,9 +15,9 @@ from inspection.detector import Detector
 from inspection.frames import list_images, read_frame
 from inspection.package import Package, open_package, read_package, seal, write_package
 from inspection.verdict import Outcome, decide
+from models.fitting_runtime import load_for_fitting
 from models.memory_update import MemoryUpdate, distances, reach, read_memory
 from tests.training.conftest import Say, files_in
-from training.fit import load
 
 LIGHT = (-25, 25, 25)  # what another lamp adds, in grey levels of blue, green and red
 
@@ -111,8 +111,8 @@ def test_images_that_bring_nothing_new_leave_the_memory_as_it_is(package: Packag
 
     assert np.array_equal(memory.rows(), memory.old)
     pixels = package.golden["good-0"][None]
-    before = load(model).run(pixels)
-    assert np.array_equal(load(memory.graph()).run(pixels)["heatmap"], before["heatmap"])
+    before = load_for_fitting(model).run(pixels)
+    assert np.array_equal(load_for_fitting(memory.graph()).run(pixels)["heatmap"], before["heatmap"])
 
 
 def test_the_same_input_gives_the_same_bytes(
@@ -213,7 +213,8 @@ def test_the_learned_head_stays_as_it_is(say: Say, vial_dataset: Path, other_loo
     say("update", old, "--images", other_look / "train" / "good", "--version", "1.1.0", "--out", new, "--quiet")
 
     before, after = (
-        {each.name: each.SerializeToString() for each in onnx.load(path).graph.initializer} for path in (old, new)
+        {each.name: each.SerializeToString() for each in onnx.load_for_fitting(path).graph.initializer}
+        for path in (old, new)
     )
     assert {name for name in before if before[name] != after[name]} == {"memory/bank", "memory/squares"}
     assert any(name.startswith("head/") for name in after)

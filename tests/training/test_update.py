@@ -213,8 +213,7 @@ def test_the_learned_head_stays_as_it_is(say: Say, vial_dataset: Path, other_loo
     say("update", old, "--images", other_look / "train" / "good", "--version", "1.1.0", "--out", new, "--quiet")
 
     before, after = (
-        {each.name: each.SerializeToString() for each in onnx.load_for_fitting(path).graph.initializer}
-        for path in (old, new)
+        {each.name: each.SerializeToString() for each in onnx.load(path).graph.initializer} for path in (old, new)
     )
     assert {name for name in before if before[name] != after[name]} == {"memory/bank", "memory/squares"}
     assert any(name.startswith("head/") for name in after)

@@ -106,7 +106,7 @@ def inspection() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-m", "inspection", *(str(argument) for argument in arguments)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False, **options)  # type: ignore[call-overload]
         assert "Traceback" not in done.stderr, done.stderr
         return done  # type: ignore[no-any-return]
 

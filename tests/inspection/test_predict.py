@@ -62,7 +62,7 @@ def test_bad_images_do_not_stop_the_others(
     folder.mkdir()
     bad = [make_bad(kind, vial_images["good"][0], folder)[0] for kind in BAD if kind != "missing"]
     good = shutil.copy(vial_images["good"][0], folder / "zz.png")
-    done = inspection("predict", vial_package, folder, "--json", "-")
+    done = inspection("predict", vial_package, folder, "--json", "-", *SAME)
     assert done.returncode == 1
     images = {Path(image["path"]).name: image for image in json.loads(done.stdout)["images"]}
     assert set(images) == {path.name for path in bad} | {"zz.png"}

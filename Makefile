@@ -32,7 +32,7 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the tests use into $(VENV) (torch is large: some minutes)"
-	$(PIP) -e '.[train,openvino,dev]'
+	$(PIP) -e '.[train,dev]'
 	@touch $@ $(VENV)/.runtime
 
 # The page is tested in a real browser. Elsewhere than on Debian, install Chromium by hand.

@@ -27,7 +27,7 @@ def read_mask(path: Path, height: int, width: int) -> NDArray[np.bool_]:
         image = None
     if image is None:
         raise MaskUnreadable(f"{path} is not a readable mask; give an image whose defect pixels are above zero")
-    marked = np.asarray(np.any(image, axis=2), dtype=np.float32)
+    marked = np.asarray(np.any(cv2.split(image), axis=0), dtype=np.float32)  # by plane: far faster than by pixel
     share = cv2.resize(marked, (width, height), interpolation=cv2.INTER_AREA)
     mask: NDArray[np.bool_] = share >= 0.5
     _, regions = cv2.connectedComponents((share > 0).astype(np.uint8), connectivity=8)

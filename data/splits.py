@@ -69,11 +69,12 @@ def _hash(sample: Sample, root: Path) -> SplitFile:
         sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
     except OSError as error:
         raise FrameUnreadable(f"{sample.path} cannot be read ({error.strerror}); mend it or take it away") from error
-    mask = _name(sample.mask, root) if sample.mask else None
-    return SplitFile(path=_name(sample.path, root), sha256=sha256, defect=sample.defect, mask=mask)
+    mask = relative_name(sample.mask, root) if sample.mask else None
+    return SplitFile(path=relative_name(sample.path, root), sha256=sha256, defect=sample.defect, mask=mask)
 
 
-def _name(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
+    """A file's path as a split has it. Raises DatasetMissing for a name that cannot be printed."""
     name = path.relative_to(root).as_posix()
     if not name.isprintable():  # bytes that are no UTF-8 among them
         raise DatasetMissing(f"{name!a} in {root} has unprintable characters in its name; rename it")

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from inspection.preprocess import Geometry
+from inspection.runtimes.engine import Precision
 from inspection.verdict import Limits, Outcome
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -68,8 +69,59 @@ class GoldenFrame(_Part):
     outcome: Outcome
 
 
+class RuntimeFigures(_Part):
+    """What a version and its parent are worth on the same labelled images, in one runtime. AUROC and AUPRO lie between
+    0 and 1; the counts are of images: evaluated ones of each kind, those that do not pass, verdicts that differ."""
+
+    runtime: str
+    image_auroc: float
+    parent_image_auroc: float
+    aupro_30: float | None
+    parent_aupro_30: float | None
+    defective: int
+    defective_stopped: int
+    parent_defective_stopped: int
+    good: int
+    good_stopped: int
+    parent_good_stopped: int
+    changed_verdicts: int
+
+
+class QuantizationInfo(_Part):
+    """How a version of lower precision was made, and the evaluation it was accepted by."""
+
+    method: str
+    calibration: SplitDigest | None
+    evaluation: SplitDigest
+    auroc_tolerance: float
+    figures: list[RuntimeFigures]
+
+
+class UpdateInfo(_Part):
+    """How a version was made from its parent and further good images.
+
+    `rows_kept` of the memory's `rows` are the parent's. No row of the parent's memory lies further than
+    `farthest_parent_row` from this one, in the memory's distance. Of the held-out good images at or above the review
+    limit, `added_above_review` are new ones. `evaluation` and `figures` are there where labelled images were given.
+    """
+
+    skipped: int
+    rows: int
+    rows_kept: int
+    farthest_parent_row: float
+    held_out_parent: int
+    held_out_added: int
+    added_above_review: int
+    evaluation: SplitDigest | None = None
+    figures: list[RuntimeFigures] = []
+
+
 class Manifest(_Part):
-    """The manifest of a package. `created` is set from SOURCE_DATE_EPOCH only: the same fit gives the same file."""
+    """The manifest of a package. `created` is set from SOURCE_DATE_EPOCH only: the same fit gives the same file.
+
+    `precision` is what the package was evaluated at, and the only one it runs at. `parent` is the SHA-256 of the
+    version that it was made from, `quantization` or `update` how.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     name: str = Field(pattern=f"^{NAME_PATTERN}$")
@@ -87,3 +139,7 @@ class Manifest(_Part):
     golden_tolerance: float = Field(gt=0)
     software: str
     created: datetime | None = None
+    precision: Precision = "fp32"
+    parent: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    quantization: QuantizationInfo | None = None
+    update: UpdateInfo | None = None

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from inspection.manifest import SCHEMA_VERSION, Manifest
 _MANIFEST = "inspection.manifest"
 _GOLDEN = "inspection.golden."
 _TRAINED = "inspection.trained"
+_HELD_OUT = "inspection.held_out"
 _SEAL = "inspection.sha256"
 _BLANK = b"0" * 64
 _KEPT = 8  # bytes of each training file's SHA-256: enough to know it again
@@ -49,7 +51,8 @@ class PackageDamaged(InspectionError):
 class Package:
     """A package that was read and whose digest fits. `digest` is the file's SHA-256 in hex: the version's identity.
 
-    `trained` holds the first 16 hex digits of the SHA-256 of each file it was fitted on.
+    `trained` holds the first 16 hex digits of the SHA-256 of each file it was fitted on, `held_out` the scores from
+    which its limits were set, lowest first; packages made before these were kept have none.
     """
 
     source: str
@@ -58,6 +61,7 @@ class Package:
     model: bytes
     golden: dict[str, Pixels]
     trained: frozenset[str]
+    held_out: tuple[float, ...] = ()
 
     @property
     def label(self) -> str:
@@ -69,9 +73,15 @@ class Package:
         return sha256[: 2 * _KEPT] in self.trained
 
 
-def seal(model: onnx.ModelProto, manifest: Manifest, golden: dict[str, Pixels], trained: Iterable[str] = ()) -> bytes:
+def seal(
+    model: onnx.ModelProto,
+    manifest: Manifest,
+    golden: dict[str, Pixels],
+    trained: Iterable[str] = (),
+    held_out: Iterable[float] = (),
+) -> bytes:
     """The bytes of a package: `model` with its manifest, golden frames `[H, W, 3]` uint8, the SHA-256s (hex) of the
-    files it was `trained` on, and the digest joined to it."""
+    files it was `trained` on, the `held_out` scores of good images (kept as float32), and the digest joined to it."""
     names = [frame.name for frame in manifest.golden]
     if sorted(names) != sorted(golden):
         msg = f"golden frames {sorted(golden)} are not those of the manifest, {sorted(names)}"
@@ -83,6 +93,8 @@ def seal(model: onnx.ModelProto, manifest: Manifest, golden: dict[str, Pixels], 
     entries |= {_GOLDEN + name: base64.b64encode(encode_png(golden[name])).decode() for name in names}
     kept = sorted(bytes.fromhex(sha256)[:_KEPT] for sha256 in trained)
     entries[_TRAINED] = base64.b64encode(b"".join(kept)).decode()
+    if len(scores := np.sort(np.array([*held_out], dtype="<f4"))):
+        entries[_HELD_OUT] = base64.b64encode(scores.tobytes()).decode()
     entries[_SEAL] = _BLANK.decode()
     for key, value in entries.items():
         sealed.metadata_props.add(key=key, value=value)
@@ -120,7 +132,8 @@ def open_package(data: bytes, source: str) -> Package:
         golden[frame.name] = decode_frame(base64.b64decode(encoded), f"{source}: golden frame {frame.name}")
     kept = base64.b64decode(metadata.get(_TRAINED, "")).hex()
     trained = frozenset(kept[at : at + 2 * _KEPT] for at in range(0, len(kept), 2 * _KEPT))
-    return Package(source, manifest, hashlib.sha256(data).hexdigest(), data, golden, trained)
+    scores = np.frombuffer(base64.b64decode(metadata.get(_HELD_OUT, "")), dtype="<f4").tolist()
+    return Package(source, manifest, hashlib.sha256(data).hexdigest(), data, golden, trained, tuple(scores))
 
 
 def _metadata(data: bytes, source: str) -> dict[str, str]:

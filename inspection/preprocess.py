@@ -1,5 +1,8 @@
 """The one way from a frame to model input; training, serving and re-inspection all call `prepare`."""
 
+import math
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.errors import InspectionError
 from inspection.frames import Colour, Pixels, is_grey
+from inspection.region import OUTSIDE, WHOLE, Bounds, read_region_mask
 
 ASPECT_TOLERANCE = 0.05
+CELL = 8  # pixels of model input to one cell of the heatmap
+MOST_PIXELS = 4096
+Value = TypeVar("Value", bound=np.generic)
 
 
 class FrameWrongGeometry(InspectionError):
@@ -17,29 +24,85 @@ class FrameWrongGeometry(InspectionError):
     code = "frame_wrong_geometry"
 
 
+class Window(BaseModel):
+    """The rectangle of the frame that is inspected, in cells of the heatmap.
+
+    `rows` and `columns` are the whole frame's, `top` and `left` the window's first; its size is the model input's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    top: int = Field(ge=0)
+    left: int = Field(ge=0)
+
+
 class Geometry(BaseModel):
     """What `prepare` does to a frame. `height` and `width` are the model input's, in pixels.
 
     `aspect` is width over height of the frames the package was fitted on. A frame whose own ratio is further than
     5 % from it is refused: it comes from another camera or another lens, and squeezing it would hide defects.
+    Without a `window` the whole frame is inspected. `mask` is the region of interest in it, see `inspection.region`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    height: int = Field(ge=32, le=4096)
-    width: int = Field(ge=32, le=4096)
+    height: int = Field(ge=32, le=MOST_PIXELS)
+    width: int = Field(ge=32, le=MOST_PIXELS)
     aspect: float = Field(gt=0)
     colour: Colour = "rgb"
+    window: Window | None = None
+    mask: str | None = None
 
     @classmethod
-    def for_frames(cls, pixels: Pixels, size: int, colour: Colour = "rgb", multiple: int = 16) -> "Geometry":
-        """Keep the ratio of `pixels` `[H, W, 3]`, with the area of a square of side `size`, in steps of `multiple`."""
-        aspect = pixels.shape[1] / pixels.shape[0]
+    def for_frames(
+        cls, pixels: Pixels, size: int, colour: Colour = "rgb", bounds: Bounds = WHOLE, mask: str | None = None
+    ) -> "Geometry":
+        """Keep the ratio of `pixels` `[H, W, 3]`; what lies in `bounds` gets the area of a square of side `size`.
 
-        def step(length: float) -> int:
-            return max(2, round(length / multiple)) * multiple
+        `bounds` is left, top, right, bottom as shares of the frame. It is widened to whole cells of the heatmap, an
+        even number of them (the coarser features have half as many), so that the window's heatmap fits the frame's.
+        """
+        frame_height, frame_width = pixels.shape[:2]
+        left, top, right, bottom = bounds
+        scale = size / ((right - left) * frame_width * (bottom - top) * frame_height) ** 0.5 / CELL
+        rows, columns = (2 * max(2, round(length * scale / 2)) for length in (frame_height, frame_width))
+        first_row, last_row = _even(top * rows, bottom * rows, rows)
+        first_column, last_column = _even(left * columns, right * columns, columns)
+        window = Window(rows=rows, columns=columns, top=first_row, left=first_column)
+        height, width = CELL * (last_row - first_row), CELL * (last_column - first_column)
+        whole = (height, width) == (CELL * rows, CELL * columns)
+        return cls(
+            height=height,
+            width=width,
+            aspect=frame_width / frame_height,
+            colour=colour,
+            window=None if whole else window,
+            mask=mask,
+        )
 
-        return cls(height=step(size / aspect**0.5), width=step(size * aspect**0.5), aspect=aspect, colour=colour)
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of the heatmap over the model input."""
+        return self.height // CELL, self.width // CELL
+
+    def crop(self, pixels: NDArray[Value]) -> NDArray[Value]:
+        """What of a frame, or of any picture over it `[H, W, ...]`, lies in the window: a view."""
+        if self.window is None:
+            return pixels
+        rows, columns = self.cells
+        top, bottom = (round(pixels.shape[0] * (self.window.top + n) / self.window.rows) for n in (0, rows))
+        left, right = (round(pixels.shape[1] * (self.window.left + n) / self.window.columns) for n in (0, columns))
+        return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+    def place(self, heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The map `[h, w]` of the model input as one of the whole frame `[rows, columns]`; zero outside the window."""
+        if self.window is None:
+            return heatmap
+        whole = np.zeros((self.window.rows, self.window.columns), dtype=heatmap.dtype)
+        top, left = self.window.top, self.window.left
+        whole[top : top + heatmap.shape[0], left : left + heatmap.shape[1]] = heatmap
+        return whole
 
 
 def prepare(pixels: Pixels, geometry: Geometry) -> Pixels:
@@ -54,7 +117,19 @@ def prepare(pixels: Pixels, geometry: Geometry) -> Pixels:
             f"a frame of {pixels.shape[1]} x {pixels.shape[0]} pixels has a width-to-height ratio of {aspect:.3f}, "
             f"and the package was made for {geometry.aspect:.3f}; use the camera and crop it was trained with"
         )
-    return shrink(pixels, geometry.height, geometry.width)
+    inspected = geometry.crop(pixels)
+    if geometry.mask is not None:
+        inside = geometry.crop(read_region_mask(geometry.mask, *pixels.shape[:2]))
+        inspected = np.where(inside[:, :, None], inspected, np.uint8(OUTSIDE))
+    return shrink(inspected, geometry.height, geometry.width)
+
+
+def _even(low: float, high: float, count: int) -> tuple[int, int]:
+    """The fewest of `count` cells, even in number and at least four, that cover `low` to `high`: first, one past."""
+    first, last = max(0, math.floor(low + 1e-6)), min(count, math.ceil(high - 1e-6))
+    while (last - first) % 2 or last - first < 4:
+        first, last = (first, last + 1) if last < count else (first - 1, last)
+    return first, last
 
 
 def shrink(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -10,6 +10,7 @@ from inspection.config import read_config
 from inspection.errors import InspectionError
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
+from inspection.runtimes.names import AUTO, RuntimeName
 from inspection.verdict import Limits
 
 
@@ -45,7 +46,8 @@ class CameraConfig(BaseModel):
 
 
 class Recipe(_Part):
-    """A station's work for one product. `limits` replace the package's own; `deadline_ms` runs from the trigger."""
+    """A station's work for one product. `runtime` is an engine's name or `auto`; `limits` replace the package's
+    own; `deadline_ms` runs from the trigger."""
 
     name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
     version: str = Field(pattern=f"^{VERSION_PATTERN}$")
@@ -53,6 +55,7 @@ class Recipe(_Part):
     station: str = Field(default="station-1", pattern=f"^{STATION_NAME.pattern}$")
     package: PackageRef
     camera: CameraConfig | None = None
+    runtime: RuntimeName = AUTO
     limits: Limits | None = None
     batch: str | None = Field(default=None, max_length=128)
     deadline_ms: int = Field(default=1000, ge=1)

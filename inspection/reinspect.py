@@ -71,6 +71,7 @@ class Reinspection:
             "schema": SCHEMA,
             "software": __version__,
             "package": {"name": package.manifest.name, "version": package.manifest.version, "sha256": package.digest},
+            "runtime": self.detector.runtime,
             "limits": {"from": self.limits_from, "package": limits.model_dump()},
             "source": dict(pinned.identity),
         }
@@ -85,6 +86,15 @@ class Reinspection:
         if last is not None and (not passed or passed[0].key != UnitResult.from_line(last).key):
             raise ResultsOfAnotherRun(f"{path} holds results that are not those of this source; choose another folder")
         return items
+
+
+def earlier_runtime(out: Path) -> str | None:
+    """The runtime of the run that is in `out`, which the rest of it must have too: `auto` may choose another today.
+
+    None where there is no run. Raises ResultsOfAnotherRun.
+    """
+    earlier = earlier_header(out)
+    return str(earlier["runtime"]) if earlier and "runtime" in earlier else None
 
 
 def _is_result(line: Line) -> bool:

@@ -1,71 +1,45 @@
-"""Engines that run a package's graph, behind one small interface and a plain registry."""
+"""The engines that run a package's graph, in a plain registry; `inspection.runtime_choice` is `auto`."""
 
-from collections.abc import Callable
-from typing import Protocol
+from inspection.runtimes.engine import Engine, Outputs, Precision, PrecisionUnsupported, Runtime, RuntimeFault
+from inspection.runtimes.names import AUTO, NAMES
+from inspection.runtimes.onnx_runtime import OnnxRuntime
+from inspection.runtimes.open_vino import OpenVino
 
-import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
-
-from inspection.errors import InspectionError
-from inspection.frames import Pixels
-
-Outputs = dict[str, NDArray[np.float32]]
+_ENGINES: tuple[Engine, ...] = (OnnxRuntime, OpenVino)
+RUNTIMES: dict[str, Engine] = {engine.name: engine for engine in _ENGINES}
 
 
-class RuntimeFault(InspectionError):
-    """The engine does not load the graph, or fails while it runs it."""
+def able(precision: Precision) -> list[str]:
+    """The names of the runtimes that compute `precision` on this machine, the reference first.
 
-    code = "runtime_fault"
-
-
-class Runtime(Protocol):
-    """A loaded graph. `run` may be called from several threads at once."""
-
-    name: str
-
-    def run(self, frames: Pixels) -> Outputs:
-        """Outputs by name for frames `[N, H, W, 3]` uint8 RGB. Raises RuntimeFault."""
-        ...
+    Raises PrecisionUnsupported where none does.
+    """
+    names = [name for name, engine in RUNTIMES.items() if precision in engine.precisions()]
+    if not names:
+        raise PrecisionUnsupported(f"no runtime here computes {precision}; {_advice(precision)}")
+    return names
 
 
-class OnnxRuntime:
-    """ONNX Runtime on the CPU, float32, with results that do not depend on the number of threads."""
-
-    name = "onnxruntime"
-
-    def __init__(self, model: bytes, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.use_deterministic_compute = True
-        # Spinning threads steal the other core from the cameras and the archive.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the bindings raise many types of their own
-            raise RuntimeFault(f"ONNX Runtime does not load this graph: {_first_line(error)}") from error
-        self._input = self._session.get_inputs()[0].name
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    def run(self, frames: Pixels) -> Outputs:
-        try:
-            values = self._session.run(self._outputs, {self._input: frames})
-        except Exception as error:
-            raise RuntimeFault(f"ONNX Runtime failed on frames {list(frames.shape)}: {_first_line(error)}") from error
-        return dict(zip(self._outputs, values, strict=True))
+def load_runtime(name: str, model: bytes, threads: int, precision: Precision = "fp32", parallel: int = 1) -> Runtime:
+    """The graph in `model`, loaded into the engine `name` at `precision`, for `parallel` calls at once of `threads`
+    cores each. Raises RuntimeFault and PrecisionUnsupported."""
+    engine = RUNTIMES.get(name)
+    if engine is None:
+        raise RuntimeFault(f"there is no runtime {name!r}; choose one of {', '.join((AUTO, *NAMES))}")
+    if not engine.precisions():
+        raise RuntimeFault(f"runtime {name} is not installed here; install it, or choose another")
+    if precision not in engine.precisions():
+        raise PrecisionUnsupported(f"runtime {name} does not compute {precision} on this machine; {_advice(precision)}")
+    return engine(model, precision, threads, parallel)
 
 
-RUNTIMES: dict[str, Callable[[bytes, int], Runtime]] = {"onnxruntime": OnnxRuntime}
+def _advice(precision: Precision) -> str:
+    if precision == "bf16":
+        return "serve the fp32 or int8 version, or use openvino on a CPU with bf16 instructions (AMX or AVX512_BF16)"
+    return "serve another version of the package, or use another runtime"
 
 
-def load_runtime(name: str, model: bytes, threads: int) -> Runtime:
-    """The graph in `model`, loaded into the engine `name` with that many threads. Raises RuntimeFault."""
-    if name not in RUNTIMES:
-        raise RuntimeFault(f"there is no runtime {name!r}; choose one of {', '.join(sorted(RUNTIMES))}")
-    return RUNTIMES[name](model, threads)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+__all__ = [
+    "AUTO", "NAMES", "RUNTIMES", "Outputs", "Precision", "PrecisionUnsupported", "Runtime", "RuntimeFault", "able",
+    "load_runtime",
+]  # fmt: skip

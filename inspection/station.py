@@ -117,7 +117,7 @@ class Station:
                     reject_limit=self.limits.reject_limit,
                     latency_ms=round((self.clock() - opened) * 1000, 3),
                     frames=frames,
-                    details=_details(message, frame),
+                    details=_details(message, frame) | ({"runtime": self.detector.runtime} if finding else {}),
                 ),
                 self.recipe.station,
             )

@@ -4,16 +4,21 @@ Fitting runs the first graph, serving the second; the second is the first with a
 so nothing is exported and nothing can differ.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import compose, numpy_helper, parser, version_converter
 
-from inspection.preprocess import Geometry
+from inspection.preprocess import CELL, Geometry
+from inspection.region import read_region_mask
 
-STRIDE = 8
+BACKBONE_OUTPUTS = ("s8", "s16")
 OPSET = 18
-_HEAD = f'<ir_version: 8, opset_import: ["" : {OPSET}]>'
+_START = f'<ir_version: 8, opset_import: ["" : {OPSET}]>'
 
 _FRAMES = """
 frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}] x) {{
@@ -22,72 +27,205 @@ frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}
 }}
 """
 
-_FEATURES = """
+_FINE_ROWS = """
 features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
-<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] rows = {{-1, {channels}}}> {{
+<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] shape = {{-1, {channels}}}> {{
     fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
     coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
     large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse, , scales)
     joined = Concat <axis = 1> (fine, large)
     last = Transpose <perm = [0, 2, 3, 1]> (joined)
-    features = Reshape (last, rows)
+    features = Reshape (last, shape)
 }}
 """
 
+_COARSE_ROWS = """
+features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
+<int64[2] shape = {{-1, {channels}}}> {{
+    fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
+    small = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (fine)
+    coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
+    joined = Concat <axis = 1> (small, coarse)
+    last = Transpose <perm = [0, 2, 3, 1]> (joined)
+    features = Reshape (last, shape)
+}}
+"""
+_ROWS = {8: _FINE_ROWS, 16: _COARSE_ROWS}
+
 # |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
 _MEMORY = """
-memory (float[P, {channels}] features) => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[1] last = {{1}}, int64[3] shape = {{-1, {rows}, {columns}}}, int64[2] both = {{1, 2}}> {{
-    products = Gemm (features, bank, squares)
+memory (float[P, {channels}] rows) => (float[N, 1, {rows}, {columns}] distance)
+<int64[1] last = {{1}}, int64[4] shape = {{-1, 1, {grid_rows}, {grid_columns}}},
+ float[4] scales = {{1.0, 1.0, {scale}, {scale}}}> {{
+    products = Gemm (rows, bank, squares)
     nearest = ReduceMin <keepdims = 0> (products, last)
-    own = ReduceSumSquare <keepdims = 0> (features, last)
+    own = ReduceSumSquare <keepdims = 0> (rows, last)
     squared = Add (nearest, own)
     positive = Relu (squared)
-    distance = Sqrt (positive)
-    heatmap = Reshape (distance, shape)
+    root = Sqrt (positive)
+    grid = Reshape (root, shape)
+    large = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
+        (grid, , scales)
+    distance = Mul (large, inside)
+}}
+"""
+
+_HEAD = """
+head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16, float[N, 1, {rows}, {columns}] distance)
+    => (float[N, 1, {rows}, {columns}] logit)
+<float[4] scales = {{1.0, 1.0, 2.0, 2.0}}> {{
+    fine = Conv <kernel_shape = [1, 1]> (s8, fine_weight, fine_bias)
+    coarse = Conv <kernel_shape = [1, 1]> (s16, coarse_weight)
+    large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse, , scales)
+    maps = Add (fine, large)
+    memory = Conv <kernel_shape = [1, 1]> (distance, memory_weight)
+    joined = Add (maps, memory)
+    first = Relu (joined)
+    near = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (first, near_weight, near_bias)
+    second = Relu (near)
+    logit = Conv <kernel_shape = [1, 1]> (second, last_weight, last_bias)
+}}
+"""
+
+_PLAIN = """
+score (float[N, 1, {rows}, {columns}] distance) => (float[N] score, float[N, {rows}, {columns}] heatmap)
+<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
+    heatmap = Squeeze (distance, depth)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
 
+_JOINT = """
+score (float[N, 1, {rows}, {columns}] distance, float[N, 1, {rows}, {columns}] logit)
+    => (float[N] score, float[N, {rows}, {columns}] heatmap)
+<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
+    memory = Mul (distance, per_distance)
+    above = Sub (logit, usual_logit)
+    scaled = Mul (above, per_logit)
+    head = Relu (scaled)
+    sum = Add (memory, head)
+    whole = Squeeze (sum, depth)
+    heatmap = Mul (whole, inside)
+    score = ReduceMax <keepdims = 0> (heatmap, both)
+}}
+"""
 
-def grid(geometry: Geometry) -> tuple[int, int]:
-    """Rows and columns of patches in a frame of this geometry."""
-    return geometry.height // STRIDE, geometry.width // STRIDE
+Floats = NDArray[np.float32]
 
 
-def features_graph(backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry) -> onnx.ModelProto:
-    """Output `features` float32 `[N * rows * columns, C]`: the patches' local features (PatchCore, section 3.1).
+@dataclass(frozen=True)
+class HeadWeights:
+    """The head's weights, `[O, I, k, k]` and `[O]`, in the order they are used."""
 
-    Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, the coarser enlarged bilinearly,
-    then joined. `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
+    fine_weight: Floats
+    coarse_weight: Floats
+    memory_weight: Floats
+    fine_bias: Floats
+    near_weight: Floats
+    near_bias: Floats
+    last_weight: Floats
+    last_bias: Floats
+
+
+@dataclass(frozen=True)
+class HeadScale:
+    """How distance and logit become one score: `per_distance * distance + relu(per_logit * (logit - usual_logit))`."""
+
+    per_distance: float
+    usual_logit: float
+    per_logit: float
+
+
+def features_graph(
+    backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry, stride: int = 8
+) -> onnx.ModelProto:
+    """Outputs `s8`, `s16` float32 `[N, C, h, w]`, the backbone's maps, and `features` float32 `[P, C]`: one row for
+    each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1).
+
+    Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
+    `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
     """
     frames = _parse(_FRAMES.format(height=geometry.height, width=geometry.width))
     fine, coarse = channels
-    neck = _parse(_FEATURES.format(fine=fine, coarse=coarse, channels=fine + coarse))
+    neck = _parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
     body = version_converter.convert_version(backbone, OPSET)
     body.ir_version = neck.ir_version
     front = compose.merge_models(frames, body, [("x", body.graph.input[0].name)], prefix1="frames/")
-    model = compose.merge_models(front, neck, [("s8", "s8"), ("s16", "s16")], prefix2="neck/")
+    model = _join(front, neck, BACKBONE_OUTPUTS, "neck/")
     return _finish(model, {"frames/frames": "frames", "neck/features": "features"})
 
 
-def memory_graph(features: onnx.ModelProto, geometry: Geometry, bank: NDArray[np.float32]) -> onnx.ModelProto:
-    """`features_graph` with outputs `heatmap` float32 `[N, rows, columns]`, the Euclidean distance of each patch to the
-    nearest row of `bank` `[M, C]`, and `score` float32 `[N]`, its maximum."""
-    rows, columns = grid(geometry)
+def memory_graph(
+    features: onnx.ModelProto,
+    geometry: Geometry,
+    bank: Floats,
+    *,
+    stride: int = 8,
+    head: tuple[HeadWeights, HeadScale] | None = None,
+    maps: bool = False,
+) -> onnx.ModelProto:
+    """`features_graph` of that `stride` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`,
+    its maximum.
+
+    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, joined with the `head`'s
+    logit where there is one, and zero outside the region of interest. With `maps` the backbone's are outputs still.
+    """
+    rows, columns = geometry.cells
+    fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
+    sizes = {
+        "rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "channels": fine + coarse,
+        "grid_rows": rows * CELL // stride, "grid_columns": columns * CELL // stride, "scale": float(stride // CELL),
+    }  # fmt: skip
+    inside = inside_cells(geometry).astype(np.float32)
     exact = bank.astype(np.float64)
-    text = _MEMORY.format(channels=bank.shape[1], rows=rows, columns=columns)
     memory = _parse(
-        text,
+        _MEMORY.format(**sizes),
         bank=np.ascontiguousarray(-2 * exact.T).astype(np.float32),
         squares=(exact**2).sum(axis=1).astype(np.float32),
+        inside=inside,
     )
-    model = compose.merge_models(features, memory, [("features", "features")], prefix2="memory/")
-    return _finish(model, {"memory/score": "score", "memory/heatmap": "heatmap"})
+    model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
+    if head is None:
+        score = _parse(_PLAIN.format(**sizes))
+        wanted = [("memory/distance", "distance")]
+    else:
+        weights, scale = head
+        network = _parse(_HEAD.format(**sizes), **vars(weights))
+        model = _join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
+        constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
+        score = _parse(_JOINT.format(**sizes), inside=inside, **constants)
+        wanted = [("memory/distance", "distance"), ("head/logit", "logit")]
+    outputs = ["score/score", "score/heatmap", *(BACKBONE_OUTPUTS if maps else ())]
+    model = compose.merge_models(model, score, wanted, prefix2="score/", outputs=outputs)
+    return _finish(model, {"score/score": "score", "score/heatmap": "heatmap"})
+
+
+def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
+    """Which cells `[rows, columns]` of the model input touch the region of interest."""
+    if geometry.mask is None:
+        return np.ones(geometry.cells, dtype=bool)
+    side = 1024  # of the longer side: enough to see what a cell touches
+    scale = side / max(1.0, geometry.aspect)
+    inside = geometry.crop(read_region_mask(geometry.mask, round(scale), round(scale * geometry.aspect)))
+    shares = cv2.resize(inside.astype(np.float32), geometry.cells[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(shares > 0)
+
+
+def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:
+    """Both graphs with the outputs `names` of the first as inputs of the second, and as outputs still."""
+    joined = compose.merge_models(first, second, [(name, name.split("/")[-1]) for name in names], prefix2=prefix)
+    known = {output.name for output in joined.graph.output}
+    joined.graph.output.extend(output for output in first.graph.output if output.name not in known)
+    return joined
+
+
+def _channels(model: onnx.ModelProto, name: str) -> int:
+    (output,) = [output for output in model.graph.output if output.name == name]
+    return int(output.type.tensor_type.shape.dim[1].dim_value)
 
 
 def _parse(text: str, **weights: NDArray[np.float32]) -> onnx.ModelProto:
-    model = parser.parse_model(_HEAD + text)
+    model = parser.parse_model(_START + text)
     for name, values in weights.items():
         model.graph.initializer.append(numpy_helper.from_array(values, name))
     return model

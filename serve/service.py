@@ -10,6 +10,7 @@ from inspection.archive import Archive
 from inspection.detector import Detector
 from inspection.recipe import Recipe, read_recipe, recipe_package
 from inspection.records import Entry
+from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
 from inspection.verdict import Reason
 from serve.cameras import open_camera
@@ -62,6 +63,7 @@ class Service:
             "product": recipe.product,
             "batch": recipe.batch,
             "package": {"name": package.manifest.name, "version": package.manifest.version, "sha256": package.digest},
+            "runtime": self.station.detector.runtime,
             "limits": self.station.limits.model_dump(),
             "deadline_ms": recipe.deadline_ms,
             "line": self.line.state if self.line else "no camera",
@@ -75,13 +77,20 @@ class Service:
         return (self.line.alarm if self.line else "") or self.fault
 
 
-def build_service(recipe_file: Path, archive_folder: Path, stack: ExitStack, threads: int | None = None) -> Service:
-    """Everything the recipe names, opened and proved; what was opened is closed with `stack`.
+def build_service(
+    recipe_file: Path,
+    archive_folder: Path,
+    stack: ExitStack,
+    threads: int | None = None,
+    runtime: RuntimeName | None = None,
+) -> Service:
+    """Everything the recipe names, opened and proved; what was opened is closed with `stack`. `runtime` replaces the
+    recipe's.
 
     Raises what reading the recipe, the package and the archive raises, GoldenMismatch, and CameraUnavailable.
     """
     recipe: Recipe = read_recipe(recipe_file)
-    detector = Detector(recipe_package(recipe, recipe_file.parent), threads=threads)
+    detector = Detector(recipe_package(recipe, recipe_file.parent), runtime or recipe.runtime, threads)
     camera = open_camera(recipe.camera, recipe_file) if recipe.camera else None
     archive = stack.enter_context(Archive(archive_folder))
     service = Service(Station(recipe, detector, archive), archive)

@@ -16,7 +16,8 @@ from inspection.frames import list_images, read_frame
 from inspection.package import Package, read_package, write_package
 from inspection.recipe import PackageRef, Recipe
 from inspection.station import Station
-from training.fit import FitOptions, fit_anomaly
+from training.fit import fit_anomaly
+from training.options import FitOptions
 
 ROOT = Path(__file__).parent.parent
 FitVials = Callable[..., Path]
@@ -41,7 +42,9 @@ def vial_images(vial_dataset: Path) -> dict[str, list[Path]]:
 def vial_package(vial_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small package, fitted on simulated vials by the real fit."""
     split = make_split("mvtec", vial_dataset, "vial")
-    fitted = fit_anomaly(split, vial_dataset, FitOptions(size=192, bank=300, folds=2, false_reject_rate=0.05))
+    fitted = fit_anomaly(
+        split, vial_dataset, FitOptions(algorithm="patchcore", size=192, bank=300, folds=2, false_reject_rate=0.05)
+    )
     path = tmp_path_factory.mktemp("package") / "vial.onnx"
     write_package(path, fitted.data)
     return path
@@ -103,7 +106,7 @@ def inspection() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-m", "inspection", *(str(argument) for argument in arguments)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False, **options)  # type: ignore[call-overload]
         assert "Traceback" not in done.stderr, done.stderr
         return done  # type: ignore[no-any-return]
 

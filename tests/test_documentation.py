@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.timeout(1500)  # the training page trains with the defaults: minutes
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", ".pytest_cache"} & set(path.parts))
 
@@ -28,7 +29,7 @@ def run(script: str, folder: Path) -> str:
         else script
     )
     lines = re.sub(r"^inspection ", f"{sys.executable} -m inspection ", lines, flags=re.MULTILINE)
-    done = subprocess.run(["bash", "-ec", lines], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(["bash", "-ec", lines], cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -107,7 +108,11 @@ def test_every_option_in_the_pages_exists() -> None:
         ).stdout
 
     options = {
-        "training/README.md": known("train", "anomaly") + known("evaluate") + known("simulate"),
+        "training/README.md": known("train", "anomaly")
+        + known("evaluate")
+        + known("simulate")
+        + known("quantize")
+        + known("update"),
         "inspection/README.md": known("verify") + known("reinspect") + known("predict"),
     }
     for page, text in options.items():

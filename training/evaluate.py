@@ -1,7 +1,7 @@
 """Evaluate a package file on labelled images: the figures, on raw scores, of the detector as it will run."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from data.splits import SplitFile, SplitOverlap, digest
 from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.heatmap import Heatmap, enlarge
+from inspection.package import Package
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Outcome, decide
-from training.metrics import aupro, auroc, auroc_interval, clopper_pearson
+from training.metrics import auroc, auroc_interval, clopper_pearson
+from training.pixel_metrics import count_pixels
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,23 @@ def score_images(detector: Detector, files: Sequence[SplitFile], root: Path, *, 
     """Run the detector over the files in order. Raises SplitOverlap where it was fitted on one of them."""
     if not files:
         raise DatasetMissing(f"{root} holds no test images; an evaluation needs good and defective ones")
-    known = [file.path for file in files if detector.package.was_trained_on(file.sha256)]
-    if known:
-        raise SplitOverlap(
-            f"{known[0]} was training data of {detector.package.label} ({len(known)} of the test images were); "
-            "evaluate on images it has not seen"
-        )
+    refuse_trained(detector.package, files)
     scored = []
     with tqdm(total=len(files), desc="evaluating", unit="image", disable=quiet) as bar:
         for file in files:
             scored.append(_score(detector, file, root / file.path))
             bar.update()
     return scored
+
+
+def refuse_trained(package: Package, files: Sequence[SplitFile]) -> None:
+    """Raise SplitOverlap where the package was fitted on one of the files."""
+    known = [file.path for file in files if package.was_trained_on(file.sha256)]
+    if known:
+        raise SplitOverlap(
+            f"{known[0]} was training data of {package.label} ({len(known)} of the test images were); "
+            "evaluate on images it has not seen"
+        )
 
 
 def _score(detector: Detector, file: SplitFile, path: Path) -> Scored:
@@ -79,6 +86,8 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
     latencies = np.array([item.latency_ms for item in scored])
     return {
         "package": {"name": manifest.name, "version": manifest.version, "sha256": detector.package.digest},
+        "precision": manifest.precision,
+        "runtime": detector.runtime,
         "test_data": {
             "images": len(scored),
             "good": int((~defective).sum()),
@@ -103,16 +112,28 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
 
 
 def _pixel_figures(scored: Sequence[Scored], root: Path, height: int, width: int) -> dict[str, float | None]:
-    """Pixel AUROC and AUPRO at the model input's resolution, over good images and defective ones with a mask."""
-    marked = [item for item in scored if item.file.mask or not item.defective]
-    if not any(item.file.mask for item in marked):
-        return {"pixel_auroc": None, "aupro_30": None, "aupro_05": None}
-    maps = [enlarge(item.heatmap, height, width) for item in marked]
-    empty = np.zeros((height, width), dtype=bool)
-    masks = [read_mask(root / item.file.mask, height, width) if item.file.mask else empty for item in marked]
-    area_30, area_05 = aupro(maps, masks, max_fprs=(0.3, 0.05))
-    pixel = auroc(np.concatenate([m.ravel() for m in maps]), np.concatenate([m.ravel() for m in masks]))
-    return {"pixel_auroc": pixel, "aupro_30": area_30, "aupro_05": area_05}
+    """Pixel metrics at the model input's resolution, over good images and defective ones with a mask.
+
+    The maps are kept on the detector's grid and enlarged one at a time.
+    """
+    marked = [item for item in scored if item.file.mask]
+    good = [item for item in scored if not item.file.mask and not item.defective]
+
+    def placed(item: Scored) -> Heatmap:
+        return enlarge(item.heatmap, height, width)
+
+    def with_masks() -> Iterator[tuple[Heatmap, NDArray[np.bool_]]]:
+        for item in marked:
+            yield placed(item), read_mask(root / str(item.file.mask), height, width)
+
+    counts = count_pixels(with_masks, map(placed, good)) if marked else None
+    return {
+        "pixel_auroc": counts.auroc() if counts else None,
+        "pixel_average_precision": counts.average_precision() if counts else None,
+        "pixel_f1_max": counts.f1_max() if counts else None,
+        "aupro_30": counts.aupro(0.3) if counts else None,
+        "aupro_05": counts.aupro(0.05) if counts else None,
+    }
 
 
 def _per_defect(scored: Sequence[Scored], outcomes: Sequence[Outcome]) -> dict[str, Any]:

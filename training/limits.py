@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from inspection.errors import BadUsage
 from inspection.verdict import Limits
@@ -11,6 +12,7 @@ from inspection.verdict import Limits
 _TAIL_SHARE = 0.2
 _REJECT_FACTOR = 10
 _ENOUGH = 10
+_FEW = 20  # scores: of fewer there is no tail to look at
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSe
     tenth of that share reaches. Between the two, a person decides. Where at least ten of the held-out images lie beyond
     a limit it is the order statistic of rank ceil((n + 1)(1 - rate)) (distribution-free: Vovk's conformal quantile).
     With fewer, one odd image would set it; the highest fifth is then taken as an exponential tail, and the limit allows
-    for how little of it was seen.
+    for how little of it was seen. With fewer than twenty images there is no tail to see: the limit is that of a normal
+    distribution's next value (a prediction limit by Student's t: Hahn and Meeker, 1991), and a wide one.
     Raises BadUsage for a rate outside (0, 0.5] or fewer than two scores.
     """
     if not 0 < false_reject_rate <= 0.5:
@@ -52,6 +55,9 @@ def _quantile(scores: NDArray[np.float64], rate: float) -> tuple[float, str]:
     (1 + t / sum) ** -k, where `sum` is that of the k excesses. The limit is the t that makes the product `rate`.
     """
     count = len(scores)
+    if count < _FEW:
+        reach = special.stdtrit(count - 1, 1 - rate) * np.sqrt(1 + 1 / count)
+        return float(np.nextafter(scores.mean() + reach * scores.std(ddof=1), np.inf)), "normal prediction limit"
     tail = max(1, round(count * _TAIL_SHARE))
     share = (tail + 1) / (count + 1)
     if count * rate >= _ENOUGH or rate >= share:

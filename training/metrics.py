@@ -1,9 +1,7 @@
 """Figures of merit, on raw scores, each with its interval where it is a rate."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -58,37 +56,10 @@ def auroc_interval(scores: Scores, defective: Truth, samples: int = 1000) -> tup
 def roc(scores: Scores, defective: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of good and share of defective ones at or above each distinct score `[m + 1]`, from (0, 0) to (1, 1)."""
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the end of each run of equal values
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)  # the end of each run of equal values
     counts = [np.append(0, np.cumsum(which[order])[last]) for which in (~defective, defective)]
     return counts[0] / counts[0][-1], counts[1] / counts[1][-1]
-
-
-def aupro(
-    maps: Sequence[Scores], masks: Sequence[Truth], *, max_fprs: Sequence[float] = (0.3, 0.05)
-) -> list[float | None]:
-    """Area under the per-region overlap curve up to each false-positive rate, divided by that rate (Bergmann et al.,
-    2021): exact, over every distinct value, with regions the 8-connected components of `masks`.
-
-    `maps` and `masks` are `[h, w]` each; all images, good ones too. None where there is no region or no normal pixel.
-    """
-    weights: list[NDArray[np.float64]] = []
-    regions = 0
-    for mask in masks:
-        count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-        share = np.zeros(count)
-        share[1:] = 1 / statistics[1:, cv2.CC_STAT_AREA]
-        weights.append(share[labels].ravel())
-        regions += count - 1
-    overlap = np.concatenate(weights)
-    normal = overlap == 0
-    if regions == 0 or not normal.any():
-        return [None for _ in max_fprs]
-    values = np.concatenate([np.ravel(m) for m in maps])
-    order = np.argsort(-values, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)  # the end of each run of equal values
-    fpr = np.concatenate([[0.0], np.cumsum(normal[order])[last] / normal.sum()])
-    pro = np.concatenate([[0.0], np.cumsum(overlap[order])[last] / regions])
-    return [_area(fpr, pro, limit) for limit in max_fprs]
 
 
 def _areas(scores: Scores, defective: Truth) -> NDArray[np.float64]:
@@ -96,10 +67,3 @@ def _areas(scores: Scores, defective: Truth) -> NDArray[np.float64]:
     bad = int(defective.sum())
     ranks = stats.rankdata(scores, axis=-1)[..., defective].sum(axis=-1)
     return np.asarray((ranks - bad * (bad + 1) / 2) / (bad * (len(defective) - bad)))
-
-
-def _area(fpr: NDArray[np.float64], pro: NDArray[np.float64], limit: float) -> float:
-    inside = fpr <= limit
-    x = np.append(fpr[inside], limit)
-    y = np.append(pro[inside], np.interp(limit, fpr, pro))
-    return float(np.trapezoid(y, x) / limit)

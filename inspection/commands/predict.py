@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspection.commands.options import runtime_option
+
 if TYPE_CHECKING:
     from inspection.predict import Prediction
 
@@ -19,9 +21,15 @@ if TYPE_CHECKING:
     help="Write the results here; - prints them on standard output, and nothing else there.",
 )
 @click.option("--heatmaps", type=click.Path(path_type=Path), help="Write each image with its heatmap into this folder.")
+@runtime_option
 @click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
 def predict(
-    package: Path, images: tuple[Path, ...], json_file: Path | None, heatmaps: Path | None, threads: int | None
+    package: Path,
+    images: tuple[Path, ...],
+    json_file: Path | None,
+    heatmaps: Path | None,
+    runtime: str,
+    threads: int | None,
 ) -> None:
     """Inspect each IMAGE (a file, or a folder of files) with PACKAGE, at the package's own limits.
 
@@ -35,7 +43,7 @@ def predict(
     from inspection.predict import ImagesNotInspected, heatmap_files, listed_images, predict_image
 
     paths = listed_images(images)
-    detector = Detector(read_package(package), threads=threads)
+    detector = Detector(read_package(package), runtime, threads)
     targets: list[Path] | list[None] = [None] * len(paths)
     if heatmaps:
         make_folder(heatmaps)
@@ -52,6 +60,7 @@ def predict(
         manifest = detector.manifest
         content = {
             "package": {"name": manifest.name, "version": manifest.version, "sha256": detector.package.digest},
+            "runtime": detector.runtime,
             "limits": manifest.limits.model_dump(),
             "images": [prediction.as_json() for prediction in predictions],
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from inspection.commands.options import runtime_option
 from inspection.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose limits decide: the package's own, or those recorded with each unit.",
 )
+@runtime_option
 @click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def reinspect(
@@ -35,22 +37,26 @@ def reinspect(
     folder: Path | None,
     out: Path,
     limits_from: Literal["package", "recorded"],
+    runtime: str,
     threads: int | None,
     quiet: bool,
 ) -> None:
     """Inspect all units of an archive again with PACKAGE and show which verdicts change.
 
     Writes OUT/result.json, OUT/report.html and, while it runs, OUT/results.jsonl: interrupted, the same command goes on
-    where it stopped. Changed verdicts are a result and no error: the exit code is 0.
+    where it stopped, in the same runtime. Changed verdicts are a result and no error: the exit code is 0.
     """
     from tqdm import tqdm
 
-    from inspection.detector import Detector
+    from inspection.detector import Detector, available_cores
     from inspection.package import read_package
-    from inspection.reinspect import REPORT, Reinspection
+    from inspection.reinspect import REPORT, Reinspection, earlier_runtime
+    from inspection.runtimes.names import AUTO
 
     with _work(archive, folder, out, limits_from) as work:
-        detector = Detector(read_package(package), threads=1)
+        if runtime == AUTO:
+            runtime = earlier_runtime(out) or AUTO
+        detector = Detector(read_package(package), runtime, threads=1, parallel=threads or available_cores())
         with tqdm(desc="re-inspecting", unit="unit", disable=True if quiet else None) as bar:
 
             def progress(done: int, total: int) -> None:

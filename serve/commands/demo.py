@@ -61,7 +61,7 @@ def demo(product: str, units: int, rate: float, seed: int, archive: Path, port: 
     if not (images / product).is_dir():
         _run("simulate", "--product", product, "--out", images, "--good", 60, "--test-good", 0, "--per-defect", 0)
     if not package.is_file():
-        _run("train", "anomaly", "--root", images, "--category", product, "--out", package)
+        _run("train", "anomaly", "--root", images, "--category", product, "--out", package, "--algorithm", "patchcore")
     write_durably(recipe, _RECIPE.format(first_line=_FIRST_LINE, product=product, rate=rate, seed=seed).encode())
     click.echo(f"$ inspection serve {recipe} --archive {archive} --port {port}")
     serve_demo(recipe, archive, port, units, once, click.echo)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from inspection.runtimes.names import AUTO, NAMES, RuntimeName
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
@@ -12,8 +14,11 @@ import click
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
+@click.option(
+    "--runtime", type=click.Choice([AUTO, *NAMES]), help="The engine [default: the recipe's `runtime`, or auto]."
+)
 @click.option("--threads", type=click.IntRange(1), help="Cores for one inspection [default: all].")
-def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None) -> None:
+def serve(recipe: Path, archive: Path, host: str, port: int, runtime: RuntimeName | None, threads: int | None) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
     from contextlib import ExitStack
 
@@ -22,10 +27,11 @@ def serve(recipe: Path, archive: Path, host: str, port: int, threads: int | None
 
     with ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        service = build_service(recipe, archive, stack, threads)
+        service = build_service(recipe, archive, stack, threads, runtime)
         server = Server(service, listener)
         click.echo(
-            f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} (Ctrl-C stops)"
+            f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} "
+            f"with {service.station.detector.runtime} (Ctrl-C stops)"
         )
         server.run_bound()
         counts = service.tally.snapshot()["outcomes"]

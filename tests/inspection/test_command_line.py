@@ -28,7 +28,18 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
     numpy = time.perf_counter() - start
 
     names = {entry.name for entry in entry_points(group="inspection.commands")}
-    assert names == {"train", "evaluate", "predict", "serve", "reinspect", "verify", "simulate", "demo"}
+    assert names == {
+        "train",
+        "evaluate",
+        "quantize",
+        "update",
+        "predict",
+        "serve",
+        "reinspect",
+        "verify",
+        "simulate",
+        "demo",
+    }
     assert all(re.search(rf"^  {name} ", done.stdout, re.MULTILINE) for name in names)
     assert took < 5 * numpy + 1, "the help imports something heavy"
 
@@ -71,7 +82,16 @@ def test_error_codes_are_unique_and_every_error_has_one() -> None:
     def subclasses(kind: type) -> list[type]:
         return [kind, *(deeper for direct in kind.__subclasses__() for deeper in subclasses(direct))]
 
-    for module in ("data.masks", "data.simulator", "inspection.reinspect", "serve.server", "training.fit"):
+    for module in (
+        "data.masks",
+        "data.simulator",
+        "inspection.reinspect",
+        "serve.server",
+        "training.fit",
+        "training.new_precision",
+        "training.quantize",
+        "training.update",
+    ):
         import_module(module)
 
     kinds = subclasses(InspectionError)

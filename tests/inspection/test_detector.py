@@ -11,7 +11,7 @@ from inspection.detector import Detector, GoldenMismatch
 from inspection.frames import read_frame
 from inspection.manifest import GoldenFrame
 from inspection.package import Package, open_package, seal
-from inspection.preprocess import FrameWrongGeometry
+from inspection.preprocess import FrameWrongGeometry, prepare
 from inspection.runtime import RUNTIMES, RuntimeFault, load_runtime
 from inspection.verdict import Limits, Outcome
 
@@ -77,7 +77,8 @@ def test_the_score_is_the_maximum_of_its_map(detector: Detector, vial_images: di
 
     assert finding.score == finding.heatmap.max()
     assert finding.heatmap.dtype == np.float32
-    assert finding.heatmap.shape == (detector.manifest.input.height // 8, detector.manifest.input.width // 8)
+    window = detector.manifest.input.window
+    assert window is not None and finding.heatmap.shape == (window.rows, window.columns)
 
 
 def test_a_map_with_a_patch_that_is_no_number_gives_no_score(
@@ -85,7 +86,7 @@ def test_a_map_with_a_patch_that_is_no_number_gives_no_score(
 ) -> None:
     detector = Detector(package)
     frame = read_frame(vial_images["good"][0]).pixels
-    heatmap = detector.find(frame).heatmap[None].copy()
+    heatmap = detector._runtime.run(prepare(frame, detector.manifest.input)[None])["heatmap"].copy()
     heatmap[0, 3, 3] = np.nan
     score = np.nanmax(heatmap, axis=(1, 2))
     monkeypatch.setattr(detector._runtime, "run", lambda _: {"score": score, "heatmap": heatmap})

@@ -18,6 +18,7 @@ from tests.bad_images import BAD_IMAGES
 
 Run = Callable[..., CompletedProcess[str]]
 Images = dict[str, list[Path]]
+SAME = ("--runtime", "onnxruntime")  # the one of the fixture `detector`
 
 
 def make_bad(kind: str, good: Path, folder: Path) -> tuple[Path, str]:
@@ -61,7 +62,7 @@ def test_bad_images_do_not_stop_the_others(
     folder.mkdir()
     bad = [make_bad(kind, vial_images["good"][0], folder)[0] for kind in BAD if kind != "missing"]
     good = shutil.copy(vial_images["good"][0], folder / "zz.png")
-    done = inspection("predict", vial_package, folder, "--json", "-")
+    done = inspection("predict", vial_package, folder, "--json", "-", *SAME)
     assert done.returncode == 1
     images = {Path(image["path"]).name: image for image in json.loads(done.stdout)["images"]}
     assert set(images) == {path.name for path in bad} | {"zz.png"}
@@ -101,7 +102,7 @@ def test_heatmaps_are_told_apart_and_have_the_size_of_the_frame(
     for number, original in enumerate(originals):
         (tmp_path / str(number)).mkdir()
         paths.append(Path(shutil.copy(original, tmp_path / str(number) / "vial.png")))
-    done = inspection("predict", vial_package, *paths, "--heatmaps", tmp_path / "maps", "--json", "-")
+    done = inspection("predict", vial_package, *paths, "--heatmaps", tmp_path / "maps", "--json", "-", *SAME)
     written = [Path(image["heatmap"]) for image in json.loads(done.stdout)["images"]]
     assert sorted(written) == sorted((tmp_path / "maps").iterdir())
     for path, picture in zip(paths, written, strict=True):

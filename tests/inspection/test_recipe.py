@@ -28,6 +28,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert recipe.camera is not None
     assert recipe.camera.options == {"path": "/images", "rate_hz": 3}
     assert (recipe.station, recipe.limits, recipe.deadline_ms) == ("station-1", None, 1000)
+    assert recipe.runtime == "auto"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "limits: {review_limit: 1, reject_limt: 2}\n", "key 'limits.reject_limt'; did you mean 'reject_limit'"),
         (GOOD + "colour_of_the_moon: 5\n", "known keys are batch, camera"),
         (GOOD + "limits: {review_limit: 3, reject_limit: 2}\n", "review_limit 3.0 is above reject_limit 2.0"),
+        (GOOD + "runtime: abacus\n", "runtime: input should be 'auto', 'onnxruntime' or 'openvino'"),
         (GOOD + "deadline_ms: soon\n", "deadline_ms: input should be a valid integer"),
         (GOOD.replace("product: vial\n", ""), "the key 'product' is missing"),
         (GOOD + "name: other\n", "the key 'name' stands twice"),

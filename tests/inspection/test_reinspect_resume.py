@@ -22,9 +22,11 @@ from inspection.errors import OutputExists, OutputNotWritable
 from inspection.folder_work import FolderWork
 from inspection.frames import read_frame
 from inspection.ordered_pool import map_in_order
+from inspection.package import Package
 from inspection.recipe import Recipe
 from inspection.reinspect import Reinspection
 from inspection.results_file import ResultsFile, ResultsInUse, ResultsOfAnotherRun
+from inspection.runtime import RUNTIMES
 from inspection.station import Station
 from inspection.unit_result import LimitsFrom
 from inspection.verdict import Reason
@@ -32,6 +34,7 @@ from inspection.verdict import Reason
 Run = Callable[..., CompletedProcess[str]]
 Images = dict[str, list[Path]]
 UNITS = 14
+SAME = ("--runtime", "onnxruntime")  # the one of the fixture `detector`
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +155,7 @@ results_file.os.write = torn
 cli.main(sys.argv[1:])
 """
     out = tmp_path / "out"
-    arguments = ["reinspect", "--archive", str(archive), str(vial_package), "--out", str(out)]
+    arguments = ["reinspect", "--archive", str(archive), str(vial_package), "--out", str(out), *SAME]
     killed = subprocess.run([sys.executable, "-c", program, *arguments], check=False, capture_output=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert list(files(out)) == ["results.jsonl"]
@@ -176,7 +179,7 @@ def test_stopped_from_outside(
     paths = [path for group in vial_images.values() for path in group]
     for number in range(300):
         (folder / f"{number:03}.png").hardlink_to(paths[number % len(paths)])
-    arguments = ["reinspect", "--folder", str(folder), str(vial_package)]
+    arguments = ["reinspect", "--folder", str(folder), str(vial_package), *SAME]
     assert inspection(*arguments, "--out", tmp_path / "whole").returncode == 0
     out = tmp_path / "out"
     # A shell that starts the tests in the background has them ignore SIGINT, and children inherit that.
@@ -220,6 +223,22 @@ def test_another_run_in_the_same_folder_is_refused(
     with pytest.raises(ResultsOfAnotherRun, match="source"):
         Reinspection(FolderWork(vial_images["good"][0].parent), detector).run(out)
     assert files(out) == before
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_what_began_in_one_runtime_ends_in_it(
+    runtime: str, archive: Path, package: Package, vial_package: Path, inspection: Run, tmp_path: Path
+) -> None:
+    begun, out, whole = Detector(package, runtime, threads=1), tmp_path / "out", tmp_path / "whole"
+    with pytest.raises(KeyboardInterrupt):
+        start(archive, begun, out, interrupt_at(5))
+    arguments = ["reinspect", "--archive", archive, vial_package, "--out", out]
+    other = next(name for name in RUNTIMES if name != runtime)
+    refused = inspection(*arguments, "--runtime", other)
+    assert "is of a run that differs in runtime; choose another folder" in refused.stderr
+    assert inspection(*arguments).returncode == 0
+    start(archive, begun, whole)
+    assert files(out) == files(whole)
 
 
 @pytest.mark.parametrize("how", ["added", "renamed", "replaced"])

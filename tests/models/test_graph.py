@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
 from inspection.preprocess import Geometry
-from models.graph import features_graph, grid, memory_graph
+from models.graph import features_graph, memory_graph
 
 FINE, COARSE = 5, 7
 BACKBONE = f"""
@@ -107,7 +107,7 @@ def test_the_heatmap_is_the_distance_to_the_nearest_row(height: int, width: int)
 
     found = run(memory_graph(features_model(size), size, BANK), frames)
 
-    assert grid(size) == (height // 8, width // 8) == found["heatmap"].shape[1:]
+    assert size.cells == (height // 8, width // 8) == found["heatmap"].shape[1:]
     np.testing.assert_allclose(found["heatmap"][0], reference_heatmap(frames[0]), rtol=1e-4, atol=1e-3)
 
 

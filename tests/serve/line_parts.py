@@ -56,6 +56,8 @@ class DeafCamera(Camera):
 class FollowingDetector:
     """Stands where a Detector does: the frame that is looked at next decides what is found. `gate` holds it back."""
 
+    runtime = "none"
+
     def __init__(self, package: Package) -> None:
         self.package, self.manifest = package, package.manifest
         limits = self.manifest.limits

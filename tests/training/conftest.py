@@ -8,7 +8,7 @@ import pytest
 from inspection.cli import main
 
 Say = Callable[..., str]
-QUICK = ("--size", 96, "--bank", 40, "--folds", 2, "--quiet")
+QUICK = ("--algorithm", "patchcore", "--size", 96, "--bank", 40, "--folds", 2, "--quiet")
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ from inspection.package import open_package, read_package
 from inspection.preprocess import FrameWrongGeometry, Geometry
 from models.backbones import load_backbone
 from models.patchcore import PatchCore
-from training.fit import FitOptions, fit_anomaly
+from training.fit import fit_anomaly
+from training.options import FitOptions
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-QUICK = ("--size", 128, "--bank", 80, "--folds", 2)
-OPTIONS = FitOptions(size=128, bank=200, folds=2)
+QUICK = ("--algorithm", "patchcore", "--size", 128, "--bank", 80, "--folds", 2)
+OPTIONS = FitOptions(algorithm="patchcore", size=128, bank=200, folds=2)
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def with_odd_one(vial_dataset: Path, tmp_path: Path) -> Path:
 
 
 def test_good_images_are_judged_by_a_memory_that_has_not_seen_them(with_odd_one: Path) -> None:
-    all_rows = FitOptions(size=128, bank=10_000, folds=2)
+    all_rows = FitOptions(algorithm="patchcore", size=128, bank=10_000, folds=2)
     fitted = fit_anomaly(make_split("mvtec", with_odd_one, "vial"), with_odd_one, all_rows)
     (odd,) = [path for path in fitted.held_out if "odd" in path]
     usual = [score for path, score in fitted.held_out.items() if path != odd]
@@ -158,14 +159,13 @@ def rows_of(model: object) -> set[float]:
 @pytest.mark.parametrize("images", [5, 7, 11])
 def test_a_memory_without_a_fold_holds_all_rows_but_that_folds(images: int) -> None:
     geometry = Geometry(height=32, width=32, aspect=1.0)
-    memory = PatchCore(
-        load_backbone("efficientnet_lite0"), geometry, bank=10_000, folds=3, images=images, memory_mb=8, seed=0
-    )
+    options = {"bank": 10_000, "stride": 8, "folds": 3, "memory_mb": 8, "seed": 0}
+    memory = PatchCore(load_backbone("efficientnet_lite0"), geometry, images=images, **options)
     patches = 16
     for image in range(images):
         features = np.zeros((patches, 152), np.float32)
         features[:, 0] = np.arange(image * patches, (image + 1) * patches)
-        memory.learn(features, image % 3)
+        memory.learn({"features": features}, image % 3)
 
     everything = set(map(float, range(images * patches)))
     assert rows_of(memory.graph()) == everything

@@ -135,3 +135,19 @@ def test_a_rate_out_of_range_is_refused(rate: float) -> None:
 def test_too_few_scores_are_refused(scores: list[float]) -> None:
     with pytest.raises(BadUsage, match=f"at least two held-out good images, got {len(scores)}"):
         set_limits(np.array(scores), 0.1)
+
+
+@pytest.mark.parametrize("count", [5, 10, 19])
+def test_with_few_images_the_limits_are_wide_but_near_the_scores(count: int) -> None:
+    """Exact for normal scores; up to four times the rate for exponential ones; never far beyond what was seen."""
+    review, reject = reached(DISTRIBUTIONS["normal"], count, 0.02, runs=1000)
+    assert review == pytest.approx(0.02, rel=0.2)
+    assert reject == pytest.approx(0.002, rel=0.6)
+
+    assert reached(DISTRIBUTIONS["exponential"], count, 0.02)[0] < 4 * 0.02
+    for seed in range(200):
+        scores = stats.norm(10, 1).rvs(count, random_state=seed)
+        setting = set_limits(scores, 0.02)
+        assert setting.limits.review_limit < scores.mean() + 3.5 * scores.std(ddof=1)
+        assert setting.limits.reject_limit < scores.mean() + 6.6 * scores.std(ddof=1)
+        assert "normal prediction limit" in setting.method

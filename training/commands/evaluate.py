@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from inspection.commands.options import runtime_option
+
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path))
@@ -23,6 +25,7 @@ import click
 @click.option(
     "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write plots here [default: beside --json]."
 )
+@runtime_option
 @click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def evaluate(
@@ -33,6 +36,7 @@ def evaluate(
     split_seed: int,
     json_file: Path | None,
     plots: Path | None,
+    runtime: str,
     threads: int | None,
     quiet: bool,
 ) -> None:
@@ -53,7 +57,7 @@ def evaluate(
         plots = plots or json_file.with_name(f"{json_file.stem}-plots")
     if plots:
         make_folder(plots)
-    detector = Detector(loaded, threads=threads)
+    detector = Detector(loaded, runtime, threads)
     scored = score_images(detector, split.test, root, quiet=quiet)
     result = figures(scored, detector, root)
     if not printed:
@@ -88,7 +92,7 @@ def summary(label: str, result: dict[str, Any]) -> str:
         area = _percent(part["image_auroc"])
         lines.append(f"    {defect:<18} AUROC {area}, stopped {stopped['count']} of {stopped['total']}")
     times = ", ".join(f"{name} {value:.1f}" for name, value in latency.items())
-    lines.append(f"  latency in ms        {times}; {result['images_per_second']:.1f} images/s")
+    lines.append(f"  latency in ms        {times}; {result['images_per_second']:.1f} images/s in {result['runtime']}")
     return "\n".join(lines)
 
 

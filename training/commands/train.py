@@ -20,10 +20,19 @@ def train() -> None:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The package to write (.onnx)."
 )
-@click.option("--algorithm", default="patchcore", show_default=True, help="The kind of detector.")
+@click.option("--algorithm", default="patchcore-head", show_default=True, help="The kind of detector.")
 @click.option("--backbone", default="efficientnet_lite0", show_default=True, help="A name in the zoo, or an ONNX file.")
-@click.option("--size", default=320, show_default=True, help="Side of the model input in pixels.")
+@click.option("--size", default=384, show_default=True, help="Side of a square with the model input's area, in pixels.")
+@click.option(
+    "--region",
+    default="auto",
+    show_default=True,
+    help="What is inspected: auto (the product, where the background is plain), full, left,top,right,bottom in pixels, "
+    "a YAML file with polygons, or a PNG mask.",
+)
 @click.option("--bank", default=2000, show_default=True, help="Rows in the memory that is served.")
+@click.option("--stride", default=16, show_default=True, help="Side in pixels of the patches in the memory: 8 or 16.")
+@click.option("--head-steps", default=400, show_default=True, help="Batches that the head is trained on.")
 @click.option(
     "--folds", default=5, show_default=True, help="Parts of the good images, each held out once for the limits."
 )
@@ -48,7 +57,8 @@ def anomaly(
     from inspection.errors import BadUsage
     from inspection.files import make_folder, write_durably
     from inspection.package import write_package
-    from training.fit import FitOptions, fit_anomaly
+    from training.fit import fit_anomaly
+    from training.options import FitOptions
 
     if out.suffix != ".onnx":
         raise BadUsage(f"--out must end in .onnx, got {out}")

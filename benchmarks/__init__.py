@@ -1,0 +1,1 @@
+"""Measurements: what the product does on real images, and against others."""

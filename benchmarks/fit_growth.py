@@ -1,0 +1,50 @@
+"""How time and memory of fitting grow with the number of images (simulated tablets of 320 px, the default settings).
+
+python -m benchmarks.fit_growth --out /tmp/growth --images 1000 --images 3000 --images 10000
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from data.simulator import write_dataset
+
+_RUN = """
+import re, sys
+from pathlib import Path
+from inspection.cli import main
+main(sys.argv[1:])
+print("peak kB", re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where images and packages go.")
+@click.option("--images", "counts", multiple=True, type=int, default=(1000, 3000, 10_000), show_default=True)
+@click.option("--train", "extra", multiple=True, help="An option for `train anomaly`, as name=value; may be repeated.")
+def fit_growth(out: Path, counts: tuple[int, ...], extra: tuple[str, ...]) -> None:
+    """One row per number of images: seconds and the process's peak memory."""
+    print("| good images | fit s | peak MB |\n|---|---|---|")
+    for count in counts:
+        root = out / f"images-{count}"
+        if not root.is_dir():
+            write_dataset(root, "tablet", good=count, test_good=1, per_defect=1, seed=1)
+        options = [word for pair in extra for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
+        words = ["train", "anomaly", "--root", str(root), "--category", "tablet", "--size", "320", "--quiet", *options]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, *words, "--out", str(out / f"{count}.onnx")],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        took = time.perf_counter() - start
+        peak = re.search(r"peak kB (\d+)", done.stdout)
+        assert peak
+        print(f"| {count:,} | {took:.0f} | {int(peak[1]) / 1024:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    fit_growth()

@@ -1,0 +1,96 @@
+"""Where the product is, on a plain background: the rectangle that holds it in every training image."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspection.frames import Pixels
+from inspection.region import WHOLE, Bounds
+
+_SIDE = 160  # pixels of the longer side at which the product is looked for
+_RING = 0.04  # width of the frame's border, which must be background
+_LEAST_CONTRAST = 12.0  # grey levels
+_NOISE = 6.0  # times the border's own deviation
+_PLAIN = 0.9  # share of the border that must look like background, in every image
+_MARGIN = 0.03  # of the frame's longer side, on each side of the product
+
+
+@dataclass
+class ProductFinder:
+    """Looks at one frame after another; `bounds` is what holds the product in all of them."""
+
+    _bounds: list[Bounds] = field(default_factory=list)
+    _plain: bool = True
+
+    def look(self, pixels: Pixels) -> None:
+        """Take a frame `[H, W, 3]` into account."""
+        product, plain = foreground(pixels)
+        self._plain &= is_plain(plain)
+        rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+        if not len(rows):
+            self._plain = False
+            return
+        height, width = product.shape
+        x_margin, y_margin = (_MARGIN * max(height, width) / length for length in (width, height))
+        self._bounds.append(
+            (
+                columns[0] / width - x_margin,
+                rows[0] / height - y_margin,
+                (columns[-1] + 1) / width + x_margin,
+                (rows[-1] + 1) / height + y_margin,
+            )
+        )
+
+    def bounds(self) -> Bounds:
+        """The rectangle around every product seen, with a margin; the whole frame where the background is not plain."""
+        if not self._plain or not self._bounds:
+            return WHOLE
+        seen = np.array(self._bounds)
+        left, top = np.maximum(seen[:, :2].min(axis=0), 0.0)
+        right, bottom = np.minimum(seen[:, 2:].max(axis=0), 1.0)
+        return float(left), float(top), float(right), float(bottom)
+
+
+def find_product(frames: Iterable[Pixels]) -> Bounds:
+    """`ProductFinder` over all `frames`."""
+    finder = ProductFinder()
+    for pixels in frames:
+        finder.look(pixels)
+    return finder.bounds()
+
+
+def is_plain(share: float) -> bool:
+    """Whether a frame whose border looks like background to this share has a plain background."""
+    return share >= _PLAIN
+
+
+def foreground(pixels: Pixels) -> tuple[NDArray[np.bool_], float]:
+    """What differs from the background, `[h, w]` with the longer side `_SIDE`, and which share of the border does not.
+
+    The background is a second-degree surface through the frame's border in each colour: light that falls off towards
+    the corners is not taken for a product.
+    """
+    scale = _SIDE / max(pixels.shape[:2])
+    size = (max(8, round(pixels.shape[1] * scale)), max(8, round(pixels.shape[0] * scale)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+    height, width = small.shape[:2]
+    ring = max(2, round(_RING * min(height, width)))
+    border = np.ones((height, width), dtype=bool)
+    border[ring:-ring, ring:-ring] = False
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
+    used = border.copy()
+    for _ in range(3):  # what sticks out of the border is left out of the next surface
+        surface = np.linalg.lstsq(terms[used], small[used], rcond=None)[0]
+        difference = np.abs(small - terms @ surface).max(axis=2)
+        deviation = 1.4826 * np.median(difference[border])
+        inner = border & (difference <= max(3 * deviation, 4.0))
+        if inner.sum() < border.sum() / 2:
+            break
+        used = inner
+    contrast = max(_NOISE * deviation, _LEAST_CONTRAST)
+    product = cv2.morphologyEx((difference > contrast).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return product, float((difference[border] <= contrast).mean())

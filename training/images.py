@@ -1,0 +1,89 @@
+"""The good images a detector is fitted on: in a fixed order, prepared as they will be on the line."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from data.splits import SplitFile
+from inspection.frames import Pixels, read_frame
+from inspection.preprocess import FrameWrongGeometry, Geometry, prepare
+from training.foreground import foreground, is_plain
+from training.options import FitOptions
+from training.region import Region, read_region
+
+_LOOKED_AT = 300  # images in which the product is looked for
+_CACHE_MB = 256
+
+
+class PreparedImages:
+    """`files` under `root` as model input of one `geometry`.
+
+    The images used last are kept prepared, up to 256 MB of them. Raises what reading and preparing a frame raises.
+    """
+
+    def __init__(self, files: Sequence[SplitFile], root: Path, geometry: Geometry) -> None:
+        self._files, self._root, self.geometry = files, root, geometry
+        self._kept: OrderedDict[int, tuple[Pixels, NDArray[np.bool_] | None]] = OrderedDict()
+        self._most = max(1, _CACHE_MB * 2**20 // (self.geometry.height * self.geometry.width * 4))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def prepared(self, index: int) -> Pixels:
+        """Model input `[height, width, 3]` uint8 of one image."""
+        return self._get(index)[0]
+
+    def product(self, index: int) -> NDArray[np.bool_] | None:
+        """Where the product is on it `[height, width]`; None where it cannot be told from the background."""
+        return self._get(index)[1]
+
+    def _get(self, index: int) -> tuple[Pixels, NDArray[np.bool_] | None]:
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        frame = self._read(index)
+        try:
+            pixels = prepare(frame, self.geometry)
+        except FrameWrongGeometry as error:
+            raise FrameWrongGeometry(f"{self._root / self._files[index].path}: {error}") from error
+        self._kept[index] = pixels, self._product(frame)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return self._kept[index]
+
+    def _product(self, frame: Pixels) -> NDArray[np.bool_] | None:
+        product, plain = foreground(frame)
+        if not is_plain(plain) or not product.any():
+            return None
+        size = (self.geometry.width, self.geometry.height)
+        inside = np.ascontiguousarray(self.geometry.crop(product)).astype(np.uint8)
+        return np.asarray(cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST) > 0)
+
+    def _read(self, index: int) -> Pixels:
+        return read_frame(self._root / self._files[index].path, self.geometry.colour).pixels
+
+
+class TrainingImages(PreparedImages):
+    """`PreparedImages` of which the first frame and the options give the geometry."""
+
+    def __init__(self, files: Sequence[SplitFile], root: Path, options: FitOptions) -> None:
+        looked_at = (read_frame(root / file.path, options.colour).pixels for file in files[:_LOOKED_AT])
+        first = read_frame(root / files[0].path, options.colour).pixels
+        height, width = first.shape[:2]
+        self.region = read_region(options.region, height, width, looked_at)
+        super().__init__(files, root, _geometry(root / files[0].path, first, options, self.region))
+
+
+def _geometry(path: Path, pixels: Pixels, options: FitOptions, region: Region) -> Geometry:
+    try:
+        return Geometry.for_frames(pixels, options.size, options.colour, region.bounds, region.mask)
+    except ValidationError as error:
+        raise FrameWrongGeometry(
+            f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels, too long a shape for --size {options.size}: "
+            "no side of the model input may exceed 4096; choose a smaller --size or crop the images"
+        ) from error

@@ -1,0 +1,55 @@
+"""What an engineer may set when a detector is fitted."""
+
+import re
+from dataclasses import dataclass
+
+from inspection.errors import BadUsage
+from inspection.frames import Colour
+from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
+from models.algorithms import ALGORITHMS
+from models.backbones import STRIDES
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The defaults need no tuning. `size` is the side in pixels of a square with the area of the model input.
+
+    `region` is what `training.region.read_region` takes; `stride` and `bank` are the memory's, `head_steps` the
+    number of batches that the head is trained on.
+    """
+
+    algorithm: str = "patchcore-head"
+    backbone: str = "efficientnet_lite0"
+    size: int = 384
+    region: str = "auto"
+    bank: int = 2000
+    stride: int = 16
+    head_steps: int = 400
+    folds: int = 5
+    seed: int = 0
+    false_reject_rate: float = 0.02
+    memory_mb: int = 512
+    colour: Colour = "rgb"
+    name: str | None = None
+    version: str = "1.0.0"
+
+    def check(self) -> None:
+        """Raise BadUsage for a value out of its range."""
+        ranges = {
+            "size": (64, 2048), "bank": (1, 1_000_000), "head_steps": (1, 1_000_000),
+            "folds": (2, 50), "memory_mb": (8, 1_000_000), "seed": (0, 2**32 - 1),
+        }  # fmt: skip
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise BadUsage(f"--{name.replace('_', '-')} must be between {low} and {high}, got {value}")
+        for name, pattern in (("name", NAME_PATTERN), ("version", VERSION_PATTERN)):
+            text = getattr(self, name)
+            if text is not None and not re.fullmatch(pattern, text):
+                raise BadUsage(f"--{name} must match {pattern}, got {text!r}")
+        if self.stride not in STRIDES:
+            raise BadUsage(f"--stride must be 8 or 16, got {self.stride}")
+        if self.algorithm not in ALGORITHMS:
+            raise BadUsage(f"--algorithm must be one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
+        if not 0 < self.false_reject_rate <= 0.5:
+            raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {self.false_reject_rate}")

@@ -13,11 +13,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import compose, version_converter
 
-from inspection.preprocess import CELL, Geometry
+from inspection.preprocess import Geometry
 from inspection.region import read_region_mask
 from models.nearest import nearest_graph
 from models.onnx_text import OPSET, parse
-from models.tiles import Tiling, tiled
+from models.tiles import UNTILED_PIXELS, tiled
 
 BACKBONE_OUTPUTS = ("s8", "s16")
 
@@ -129,16 +129,14 @@ def features_graph(
     Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
     `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
     """
-    tiling = Tiling.of_input(geometry.height, geometry.width)
-    height, width = tiling.tile if tiling else (geometry.height, geometry.width)
-    frames = parse(_FRAMES.format(height=height, width=width))
+    frames = parse(_FRAMES.format(height=geometry.height, width=geometry.width))
     fine, coarse = channels
     neck = parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
     body = version_converter.convert_version(backbone, OPSET)
     body.ir_version = neck.ir_version
     front = compose.merge_models(frames, body, [("x", body.graph.input[0].name)], prefix1="frames/")
-    if tiling:
-        front = tiled(front, tiling, dict(zip(BACKBONE_OUTPUTS, channels, strict=True)))
+    if geometry.height * geometry.width > UNTILED_PIXELS:
+        front = tiled(front, dict(zip(BACKBONE_OUTPUTS, channels, strict=True)))
     model = _join(front, neck, BACKBONE_OUTPUTS, "neck/")
     return _finish(model, {"frames/frames": "frames", "neck/features": "features"})
 

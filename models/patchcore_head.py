@@ -28,6 +28,7 @@ _IMAGES = 500  # most that examples are made from: they are kept in memory
 _REFERENCES = 100  # images that say what is usual
 _ENOUGH_UNSEEN = 10
 _UNSEEN_FOLD = 0
+_BLOCK_ROWS = 4096  # compared with the memory at once
 
 
 class PatchCoreHead(PatchCore):
@@ -132,5 +133,7 @@ def _examples(
 
 def _distances(rows: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
     """From each row `[n, C]` to the nearest of the bank `[M, C]`: `[n]`."""
-    nearest = ((bank**2).sum(axis=1) - 2 * rows @ bank.T).min(axis=1)
+    squares = (bank**2).sum(axis=1)
+    blocks = [rows[start : start + _BLOCK_ROWS] for start in range(0, len(rows), _BLOCK_ROWS)]
+    nearest = np.concatenate([(squares - 2 * block @ bank.T).min(axis=1) for block in blocks])
     return np.asarray(np.sqrt(np.maximum(nearest + (rows**2).sum(axis=1), 0)), dtype=np.float32)

@@ -9,7 +9,7 @@ from inspection.preprocess import CELL
 from models.onnx_text import parse
 
 MOST_BYTES = 2**26  # of the products of all patches with the whole bank
-_BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**24
 
 # |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
 _MEMORY = """
@@ -72,5 +72,5 @@ def _blocks(patches: int, bank: int) -> int:
     """In how many equal blocks a frame's patches are compared with the bank."""
     if patches * bank * 4 <= MOST_BYTES:
         return 1
-    largest = max(1, _BLOCK_BYTES // (bank * 4))
+    largest = max(1, BLOCK_BYTES // (bank * 4))
     return next(count for count in range(-(-patches // largest), patches + 1) if patches % count == 0)

@@ -16,9 +16,10 @@ alike), by halo in pixels:
 | 96 | 0 | 0 | 0.3 |
 | 128 | 0 | 0 | 0.06 |
 
-64 pixels cover what a place of `s8` sees in EfficientNet-Lite0 (33 pixels to each side) and, by their kernels, in ResNet18 and 50 (49 and
-45), so that tiles change nothing there. A backbone whose `s16` needs more than `s8` runs in tiles as a whole, with 128.
-One that averages over the whole frame (squeeze and excitation) averages over a tile instead, in fitting and serving.
+64 pixels cover what a place of `s8` sees in EfficientNet-Lite0 (33 pixels to each side) and, by their kernels, in
+ResNet18 and 50 (49 and 45), so that tiles change nothing there. A backbone whose `s16` needs more than `s8` runs in
+tiles as a whole, with 128. One that averages over the whole frame (squeeze and excitation) averages over a tile
+instead, in fitting and serving.
 """
 
 from collections.abc import Collection, Sequence

@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import compose, numpy_helper, parser, version_converter
+from onnx import compose, version_converter
 
-from inspection.preprocess import CELL, Geometry
+from inspection.preprocess import Geometry
 from inspection.region import read_region_mask
+from models.nearest import nearest_graph
+from models.onnx_text import OPSET, parse
+from models.tiles import UNTILED_PIXELS, tiled
 
 BACKBONE_OUTPUTS = ("s8", "s16")
-OPSET = 18
-_START = f'<ir_version: 8, opset_import: ["" : {OPSET}]>'
 
 _FRAMES = """
 frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}] x) {{
@@ -51,24 +52,6 @@ features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P
 }}
 """
 _ROWS = {8: _FINE_ROWS, 16: _COARSE_ROWS}
-
-# |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
-_MEMORY = """
-memory (float[P, {channels}] rows) => (float[N, 1, {rows}, {columns}] distance)
-<int64[1] last = {{1}}, int64[4] shape = {{-1, 1, {grid_rows}, {grid_columns}}},
- float[4] scales = {{1.0, 1.0, {scale}, {scale}}}> {{
-    products = Gemm (rows, bank, squares)
-    nearest = ReduceMin <keepdims = 0> (products, last)
-    own = ReduceSumSquare <keepdims = 0> (rows, last)
-    squared = Add (nearest, own)
-    positive = Relu (squared)
-    root = Sqrt (positive)
-    grid = Reshape (root, shape)
-    large = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
-        (grid, , scales)
-    distance = Mul (large, inside)
-}}
-"""
 
 _HEAD = """
 head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16, float[N, 1, {rows}, {columns}] distance)
@@ -145,12 +128,14 @@ def features_graph(
     Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
     `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
     """
-    frames = _parse(_FRAMES.format(height=geometry.height, width=geometry.width))
+    frames = parse(_FRAMES.format(height=geometry.height, width=geometry.width))
     fine, coarse = channels
-    neck = _parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
+    neck = parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
     body = version_converter.convert_version(backbone, OPSET)
     body.ir_version = neck.ir_version
     front = compose.merge_models(frames, body, [("x", body.graph.input[0].name)], prefix1="frames/")
+    if geometry.height * geometry.width > UNTILED_PIXELS:
+        front = tiled(front, dict(zip(BACKBONE_OUTPUTS, channels, strict=True)))
     model = _join(front, neck, BACKBONE_OUTPUTS, "neck/")
     return _finish(model, {"frames/frames": "frames", "neck/features": "features"})
 
@@ -172,28 +157,19 @@ def memory_graph(
     """
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
-    sizes = {
-        "rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "channels": fine + coarse,
-        "grid_rows": rows * CELL // stride, "grid_columns": columns * CELL // stride, "scale": float(stride // CELL),
-    }  # fmt: skip
     inside = inside_cells(geometry).astype(np.float32)
-    exact = bank.astype(np.float64)
-    memory = _parse(
-        _MEMORY.format(**sizes),
-        bank=np.ascontiguousarray(-2 * exact.T).astype(np.float32),
-        squares=(exact**2).sum(axis=1).astype(np.float32),
-        inside=inside,
-    )
+    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse}
+    memory = nearest_graph(bank, geometry.height // stride, geometry.width // stride, stride, inside)
     model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
     if head is None:
-        score = _parse(_PLAIN.format(**sizes))
+        score = parse(_PLAIN.format(**sizes))
         wanted = [("memory/distance", "distance")]
     else:
         weights, scale = head
-        network = _parse(_HEAD.format(**sizes), **vars(weights))
+        network = parse(_HEAD.format(**sizes), **vars(weights))
         model = _join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
         constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
-        score = _parse(_JOINT.format(**sizes), inside=inside, **constants)
+        score = parse(_JOINT.format(**sizes), inside=inside, **constants)
         wanted = [("memory/distance", "distance"), ("head/logit", "logit")]
     outputs = ["score/score", "score/heatmap", *(BACKBONE_OUTPUTS if maps else ())]
     model = compose.merge_models(model, score, wanted, prefix2="score/", outputs=outputs)
@@ -222,13 +198,6 @@ def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str],
 def _channels(model: onnx.ModelProto, name: str) -> int:
     (output,) = [output for output in model.graph.output if output.name == name]
     return int(output.type.tensor_type.shape.dim[1].dim_value)
-
-
-def _parse(text: str, **weights: NDArray[np.float32]) -> onnx.ModelProto:
-    model = parser.parse_model(_START + text)
-    for name, values in weights.items():
-        model.graph.initializer.append(numpy_helper.from_array(values, name))
-    return model
 
 
 def _finish(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:

@@ -26,6 +26,7 @@ _LEARNING_RATE = 2e-3
 _DEFECT_SHARE = 0.1  # a cell with at least this share of changed pixels is defective; with fewer it is left out
 _GOOD_WEIGHT = 0.5
 _RARE = -3.0
+_CELLS = BATCH * 64 * 64  # of the examples that go through the network at once
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def train_head(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps + 1)
         for _ in range(steps):
             batch = [next(examples) for _ in range(BATCH)]
-            loss = _loss(head, batch)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            for loss in _losses(head, batch):
+                loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             done()
@@ -123,8 +124,17 @@ def _moments(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
     return exact.mean(axis=(1, 2)), (exact**2).mean(axis=(1, 2))
 
 
+def _losses(head: Head, batch: list[Example]) -> Iterator[Tensor]:
+    """Focal loss (Lin et al., 2017) over the cells, per defective cell: parts whose sum is the batch's, each of so few
+    examples that their gradients take bounded memory."""
+    defective = sum(int((example.defect >= _DEFECT_SHARE).sum()) for example in batch)
+    together = max(1, _CELLS // batch[0].defect.size)
+    for start in range(0, len(batch), together):
+        yield _loss(head, batch[start : start + together]) / (defective + 50)
+
+
 def _loss(head: Head, batch: list[Example]) -> Tensor:
-    """Focal loss (Lin et al., 2017) over the cells, per defective cell."""
+    """The focal loss summed over all cells of these examples."""
     maps = [torch.from_numpy(np.stack(values)) for values in zip(*(example.maps for example in batch), strict=True)]
     share = torch.from_numpy(np.stack([example.defect for example in batch]))
     defective = (share >= _DEFECT_SHARE).float()
@@ -132,4 +142,4 @@ def _loss(head: Head, batch: list[Example]) -> Tensor:
     logits = head(*maps)
     entropy = functional.binary_cross_entropy_with_logits(logits, defective, reduction="none")
     likely = torch.exp(-entropy)
-    return (counted * (1 - likely) ** 2 * entropy).sum() / (defective.sum() + 50)
+    return (counted * (1 - likely) ** 2 * entropy).sum()

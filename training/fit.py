@@ -26,6 +26,7 @@ from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
 from models.fitting_runtime import load_for_fitting
 from models.patchcore import PatchCore
+from models.tiles import UNTILED_PIXELS
 from training.folds import copies_of, held_out_scores, learn
 from training.golden import TOLERANCE, golden_frames, golden_scores
 from training.images import TrainingImages
@@ -35,6 +36,7 @@ from training.options import FitOptions
 _PROGRAM_MB = 300 + 256
 _TORCH_MB = 700
 _BYTES_PER_PIXEL = 400
+_TILED_BYTES_PER_PIXEL = 60  # of what an input has more than the largest that runs whole
 
 
 @dataclass
@@ -137,7 +139,9 @@ def spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
 def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     """About what program, runtime and one image in it take, and torch where a head is trained."""
     program = _PROGRAM_MB + (_TORCH_MB if algorithm.steps else 0)
-    return round(program + geometry.height * geometry.width * _BYTES_PER_PIXEL / 2**20)
+    pixels = geometry.height * geometry.width
+    whole = min(pixels, UNTILED_PIXELS)
+    return round(program + (whole * _BYTES_PER_PIXEL + (pixels - whole) * _TILED_BYTES_PER_PIXEL) / 2**20)
 
 
 def source_date() -> datetime | None:

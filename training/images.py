@@ -51,9 +51,9 @@ class PreparedImages:
             pixels = prepare(frame, self.geometry)
         except FrameWrongGeometry as error:
             raise FrameWrongGeometry(f"{self._root / self._files[index].path}: {error}") from error
-        self._kept[index] = pixels, self._product(frame)
-        if len(self._kept) > self._most:
+        while len(self._kept) >= self._most:
             self._kept.popitem(last=False)
+        self._kept[index] = pixels, self._product(frame)
         return self._kept[index]
 
     def _product(self, frame: Pixels) -> NDArray[np.bool_] | None:

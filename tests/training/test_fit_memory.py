@@ -17,6 +17,17 @@ from inspection.cli import main
 main(sys.argv[1:])
 print("peak kB", re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
+INSPECTED = """
+import re, sys
+from pathlib import Path
+from inspection.detector import Detector
+from inspection.frames import read_frame
+from inspection.package import read_package
+found = Detector(read_package(Path(sys.argv[1])), sys.argv[2]).find(read_frame(Path(sys.argv[3]), "mono").pixels)
+print("score", found.score)
+print("peak kB", re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+FIT_MB, INSPECT_MB = 1024, 768  # measured: 504, and 497 in ONNX Runtime, 431 in OpenVINO
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +112,38 @@ def test_quiet_shows_no_bars(noise: Path, tmp_path: Path) -> None:
 
     assert "it/s" not in text
     assert "%|" not in text
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three 5-megapixel frames: a smooth surface with the noise of a sensor."""
+    root = tmp_path_factory.mktemp("large")
+    folder = root / "frames" / "train" / "good"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(3)
+    surface = cv2.resize(
+        random.integers(60, 200, (16, 19), dtype=np.uint8), (2448, 2048), interpolation=cv2.INTER_CUBIC
+    )
+    for index in range(3):
+        noise = random.normal(0, 4, surface.shape)
+        cv2.imwrite(str(folder / f"{index}.png"), np.clip(surface + noise, 0, 255).astype(np.uint8))
+    return root
+
+
+def test_five_megapixels_are_fitted_loaded_and_inspected_in_bounded_memory(large: Path, tmp_path: Path) -> None:
+    """Untiled, ONNX Runtime alone takes 1.6 GB of this. Loading checks the golden scores in each engine."""
+    package = tmp_path / "large.onnx"
+    text = train(
+        large, "frames", package, "--quiet", "--size", "2048", "--bank", "500", "--region", "full", "--colour", "mono"
+    )
+
+    assert "2240 x 1872 px" in text
+    assert peak_mb(text) < min(budget_mb(text), FIT_MB)
+    for runtime in ("onnxruntime", "openvino"):
+        frame = large / "frames" / "train" / "good" / "0.png"
+        done = subprocess.run(
+            [sys.executable, "-c", INSPECTED, str(package), runtime, str(frame)],
+            stdout=subprocess.PIPE, text=True, timeout=300, check=True,
+        )  # fmt: skip
+        assert number(r"score ([\d.]+)", done.stdout) > 0
+        assert peak_mb(done.stdout) < INSPECT_MB

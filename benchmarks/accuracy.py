@@ -28,12 +28,17 @@ def accuracy(data: Path, out: Path, names: tuple[str, ...], extra: tuple[str, ..
         layout, folder = CATEGORIES[name]
         package, figures = out / f"{name}.onnx", out / f"{name}.json"
         where = ["--layout", layout, "--root", str(data / folder), "--category", name, "--quiet"]
-        options = [word for pair in extra for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
+        options = as_options(extra)
         start = time.perf_counter()
         run("train", "anomaly", *where, "--out", str(package), *options)
         took = time.perf_counter() - start
         run("evaluate", str(package), *where, "--json", str(figures))
         print(row(name, json.loads(figures.read_text()), took), flush=True)
+
+
+def as_options(pairs: tuple[str, ...]) -> list[str]:
+    """`name=value` pairs as options of a command."""
+    return [word for pair in pairs for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
 
 
 def run(*words: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.accuracy import as_options
 from data.simulator import write_dataset
 
 _RUN = """
@@ -33,8 +34,18 @@ def fit_growth(out: Path, counts: tuple[int, ...], extra: tuple[str, ...]) -> No
         root = out / f"images-{count}"
         if not root.is_dir():
             write_dataset(root, "tablet", good=count, test_good=1, per_defect=1, seed=1)
-        options = [word for pair in extra for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
-        words = ["train", "anomaly", "--root", str(root), "--category", "tablet", "--size", "320", "--quiet", *options]
+        words = [
+            "train",
+            "anomaly",
+            "--root",
+            str(root),
+            "--category",
+            "tablet",
+            "--size",
+            "320",
+            "--quiet",
+            *as_options(extra),
+        ]
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", _RUN, *words, "--out", str(out / f"{count}.onnx")],

@@ -21,7 +21,6 @@ from models.graph import HeadWeights
 Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 WIDTH = 64
 BATCH = 8
-STEPS = 400
 _LEARNING_RATE = 2e-3
 _DEFECT_SHARE = 0.1  # a cell with at least this share of changed pixels is defective; with fewer it is left out
 _GOOD_WEIGHT = 0.5

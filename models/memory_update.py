@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from inspection.errors import InspectionError
 from inspection.runtime import Outputs
 from models.coreset import k_centre_greedy
+from models.nearest import stored_bank
 from models.reservoir import Reservoir
 
 Rows = NDArray[np.float32]
@@ -108,11 +109,9 @@ def with_memory(model: onnx.ModelProto, rows: Rows) -> onnx.ModelProto:
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.metadata_props[:]
-    exact = rows.astype(np.float64)
-    stored = {"bank": np.ascontiguousarray(-2 * exact.T), "squares": (exact**2).sum(axis=1)}
-    for end, values in stored.items():
+    for end, values in stored_bank(rows).items():
         tensor = _initializer(made, end)
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32), tensor.name))
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     others = [info for info in made.graph.value_info if not info.name.startswith(_MEMORY)]  # sizes of the old memory
     del made.graph.value_info[:]
     made.graph.value_info.extend(others)

@@ -43,6 +43,15 @@ _IN_BLOCKS = """
 _SHAPES = ", int64[3] apart = {{{blocks}, -1, {channels}}}, int64[1] flat = {{-1}}"
 
 
+def stored_bank(bank: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The initializers by which a graph holds a memory `[M, C]`: -2 times its transpose, and its rows' squares."""
+    exact = bank.astype(np.float64)
+    return {
+        "bank": np.ascontiguousarray(-2 * exact.T).astype(np.float32),
+        "squares": (exact**2).sum(axis=1).astype(np.float32),
+    }
+
+
 def nearest_graph(
     bank: NDArray[np.float32], rows: int, columns: int, stride: int, inside: NDArray[np.float32]
 ) -> onnx.ModelProto:
@@ -53,11 +62,7 @@ def nearest_graph(
     The products with the bank take 4 P M bytes. Above 64 MiB for a frame they are made in blocks of about 16 MiB.
     """
     channels, scale = bank.shape[1], stride // CELL
-    exact = bank.astype(np.float64)
-    weights = {
-        "bank": np.ascontiguousarray(-2 * exact.T).astype(np.float32),
-        "squares": (exact**2).sum(axis=1).astype(np.float32),
-    }
+    weights = stored_bank(bank)
     blocks = _blocks(rows * columns, len(bank))
     sizes = {
         "rows": rows, "columns": columns, "height": rows * scale, "width": columns * scale, "scale": float(scale),

@@ -19,7 +19,7 @@ from data.layouts import DatasetMissing
 from data.splits import Split, SplitFile, digest
 from inspection import __version__
 from inspection.errors import BadUsage
-from inspection.manifest import BackboneInfo, DataInfo, LimitsInfo, Manifest, SplitDigest
+from inspection.manifest import BackboneInfo, DataInfo, Manifest, SplitDigest
 from inspection.package import seal
 from inspection.preprocess import Geometry
 from models.algorithms import ALGORITHMS
@@ -29,11 +29,11 @@ from models.patchcore import PatchCore
 from models.tiles import UNTILED_PIXELS
 from training.folds import copies_of, held_out_scores, learn
 from training.golden import TOLERANCE, golden_frames, golden_scores
-from training.images import TrainingImages
+from training.images import CACHE_MB, TrainingImages
 from training.limits import set_limits
 from training.options import FitOptions
 
-_PROGRAM_MB = 300 + 256
+_PROGRAM_MB = 300
 _TORCH_MB = 700
 _BYTES_PER_PIXEL = 400
 _TILED_BYTES_PER_PIXEL = 60  # of what an input has more than the largest that runs whole
@@ -90,14 +90,7 @@ def fit_anomaly(
         backbone=BackboneInfo(name=backbone.name, sha256=backbone.sha256, licence=backbone.licence),
         input=geometry,
         limits=setting.limits,
-        limits_info=LimitsInfo(
-            method=setting.method,
-            false_reject_rate=options.false_reject_rate,
-            held_out_good=len(scores),
-            held_out_above_review=setting.above_review,
-            held_out_median=float(np.median(scores)),
-            held_out_maximum=float(scores.max()),
-        ),
+        limits_info=setting.info(scores, options.false_reject_rate),
         data=DataInfo(
             layout=split.layout,
             category=product,
@@ -138,7 +131,7 @@ def spread(files: Sequence[SplitFile], seed: int) -> list[SplitFile]:
 
 def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     """About what program, runtime and one image in it take, and torch where a head is trained."""
-    program = _PROGRAM_MB + (_TORCH_MB if algorithm.steps else 0)
+    program = _PROGRAM_MB + CACHE_MB + (_TORCH_MB if algorithm.steps else 0)
     pixels = geometry.height * geometry.width
     whole = min(pixels, UNTILED_PIXELS)
     return round(program + (whole * _BYTES_PER_PIXEL + (pixels - whole) * _TILED_BYTES_PER_PIXEL) / 2**20)

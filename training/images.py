@@ -17,7 +17,7 @@ from training.options import FitOptions
 from training.region import Region, read_region
 
 _LOOKED_AT = 300  # images in which the product is looked for
-_CACHE_MB = 256
+CACHE_MB = 256
 
 
 class PreparedImages:
@@ -28,40 +28,39 @@ class PreparedImages:
 
     def __init__(self, files: Sequence[SplitFile], root: Path, geometry: Geometry) -> None:
         self._files, self._root, self.geometry = files, root, geometry
-        self._kept: OrderedDict[int, tuple[Pixels, NDArray[np.bool_] | None]] = OrderedDict()
-        self._most = max(1, _CACHE_MB * 2**20 // (self.geometry.height * self.geometry.width * 4))
+        self._kept: OrderedDict[int, Pixels] = OrderedDict()
+        self._most = max(1, CACHE_MB * 2**20 // (self.geometry.height * self.geometry.width * 3))
+        self._products: dict[int, NDArray[np.uint8] | None] = {}
 
     def __len__(self) -> int:
         return len(self._files)
 
     def prepared(self, index: int) -> Pixels:
         """Model input `[height, width, 3]` uint8 of one image."""
-        return self._get(index)[0]
-
-    def product(self, index: int) -> NDArray[np.bool_] | None:
-        """Where the product is on it `[height, width]`; None where it cannot be told from the background."""
-        return self._get(index)[1]
-
-    def _get(self, index: int) -> tuple[Pixels, NDArray[np.bool_] | None]:
         if index in self._kept:
             self._kept.move_to_end(index)
             return self._kept[index]
-        frame = self._read(index)
         try:
-            pixels = prepare(frame, self.geometry)
+            pixels = prepare(self._read(index), self.geometry)
         except FrameWrongGeometry as error:
             raise FrameWrongGeometry(f"{self._root / self._files[index].path}: {error}") from error
         while len(self._kept) >= self._most:
             self._kept.popitem(last=False)
-        self._kept[index] = pixels, self._product(frame)
-        return self._kept[index]
+        self._kept[index] = pixels
+        return pixels
 
-    def _product(self, frame: Pixels) -> NDArray[np.bool_] | None:
-        product, plain = foreground(frame)
-        if not is_plain(plain) or not product.any():
+    def product(self, index: int) -> NDArray[np.bool_] | None:
+        """Where the product is on it `[height, width]`; None where it cannot be told from the background.
+
+        What was found, some 20 KB an image, is kept for all that were asked for."""
+        if index not in self._products:
+            product, plain = foreground(self._read(index))
+            found = np.ascontiguousarray(self.geometry.crop(product)).astype(np.uint8)
+            self._products[index] = found if is_plain(plain) and product.any() else None
+        inside = self._products[index]
+        if inside is None:
             return None
         size = (self.geometry.width, self.geometry.height)
-        inside = np.ascontiguousarray(self.geometry.crop(product)).astype(np.uint8)
         return np.asarray(cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST) > 0)
 
     def _read(self, index: int) -> Pixels:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from inspection.errors import BadUsage
+from inspection.manifest import LimitsInfo
 from inspection.verdict import Limits
 
 _TAIL_SHARE = 0.2
@@ -23,6 +24,23 @@ class LimitSetting:
     method: str
     above_review: int
 
+    def info(self, scores: NDArray[np.float64], false_reject_rate: float) -> LimitsInfo:
+        """What a manifest keeps of the setting: the held-out `scores` `[n]` and the rate it was made from."""
+        return LimitsInfo(
+            method=self.method,
+            false_reject_rate=false_reject_rate,
+            held_out_good=len(scores),
+            held_out_above_review=self.above_review,
+            held_out_median=float(np.median(scores)),
+            held_out_maximum=float(scores.max()),
+        )
+
+
+def check_false_reject_rate(rate: float) -> None:
+    """Raise BadUsage for a rate outside (0, 0.5]."""
+    if not 0 < rate <= 0.5:
+        raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {rate}")
+
 
 def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSetting:
     """Limits from held-out good scores `[n]`, for a wanted share of good units that do not pass.
@@ -35,8 +53,7 @@ def set_limits(scores: NDArray[np.float64], false_reject_rate: float) -> LimitSe
     distribution's next value (a prediction limit by Student's t: Hahn and Meeker, 1991), and a wide one.
     Raises BadUsage for a rate outside (0, 0.5] or fewer than two scores.
     """
-    if not 0 < false_reject_rate <= 0.5:
-        raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {false_reject_rate}")
+    check_false_reject_rate(false_reject_rate)
     scores = np.sort(np.asarray(scores, dtype=np.float64))
     if len(scores) < 2:
         raise BadUsage(f"limits need at least two held-out good images, got {len(scores)}; add good images")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -10,10 +9,10 @@ import onnx
 from data.splits import SplitFile, digest
 from inspection import __version__
 from inspection.errors import BadUsage, InspectionError
-from inspection.manifest import GoldenFrame, Manifest, QuantizationInfo, SplitDigest
-from inspection.package import Package, open_package, seal
+from inspection.manifest import Manifest, QuantizationInfo, SplitDigest
+from inspection.package import Package, seal
 from inspection.runtime import Precision, able, load_runtime
-from inspection.verdict import decide
+from training.golden import golden_scores
 from training.new_version import (
     Compared,
     GoldenVerdictFlips,
@@ -57,16 +56,13 @@ def draft(parent: Package, model: onnx.ModelProto, precision: Precision, version
     """
     limits = parent.manifest.limits
     runtime = load_runtime(able(precision)[0], model.SerializeToString(deterministic=True), threads, precision)
-    golden = []
-    for old in parent.manifest.golden:
-        score = float(runtime.run(parent.golden[old.name][None])["score"][0])
-        outcome = decide(score, limits).outcome
-        if outcome is not old.outcome:
+    golden = golden_scores(runtime, parent.golden, limits)
+    for old, new in zip(parent.manifest.golden, golden, strict=True):
+        if new.outcome is not old.outcome:
             raise GoldenVerdictFlips(
-                f"golden frame {old.name!r} is {outcome} at {precision} (score {score:.4g}) and {old.outcome} in "
-                f"{parent.label} ({old.score:.4g}); keep that version, or fit with another --backbone"
+                f"golden frame {old.name!r} is {new.outcome} at {precision} (score {new.score:.4g}) and {old.outcome} "
+                f"in {parent.label} ({old.score:.4g}); keep that version, or fit with another --backbone"
             )
-        golden.append(GoldenFrame(name=old.name, score=score, outcome=outcome))
     changes = {
         "version": version,
         "precision": precision,
@@ -141,8 +137,3 @@ def report(parent: Package, child: Package, old: Compared, new: Sequence[Compare
         "verdicts_that_differ_between_runtimes": between_runtimes(new, manifest),
         "quantization": info.model_dump(mode="json", exclude={"figures"}),
     }
-
-
-def reopened(data: bytes, out: Path) -> Package:
-    """The new version as whoever reads `out` will have it."""
-    return open_package(data, str(out))

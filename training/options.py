@@ -8,6 +8,7 @@ from inspection.frames import Colour
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from models.algorithms import ALGORITHMS
 from models.backbones import STRIDES
+from training.limits import check_false_reject_rate
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,4 @@ class FitOptions:
             raise BadUsage(f"--stride must be 8 or 16, got {self.stride}")
         if self.algorithm not in ALGORITHMS:
             raise BadUsage(f"--algorithm must be one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
-        if not 0 < self.false_reject_rate <= 0.5:
-            raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {self.false_reject_rate}")
+        check_false_reject_rate(self.false_reject_rate)

@@ -32,11 +32,11 @@ from data.layouts import DatasetMissing
 from data.splits import SplitFile, digest
 from inspection import __version__
 from inspection.errors import InspectionError
-from inspection.manifest import GoldenFrame, LimitsInfo, Manifest, SplitDigest, UpdateInfo
+from inspection.manifest import GoldenFrame, Manifest, SplitDigest, UpdateInfo
 from inspection.package import Package, seal
 from inspection.verdict import Limits, Outcome
 from models.fitting_runtime import load_for_fitting
-from models.memory_update import GraphNotUpdatable, MemoryUpdate, distances
+from models.memory_update import GraphNotUpdatable, MemoryUpdate, distances, read_memory
 from training.fit import source_date, spread
 from training.folds import held_out_scores, learn
 from training.golden import TOLERANCE, golden_scores
@@ -132,7 +132,8 @@ def update_package(
         learn(memory, images, folds, bar.update)
     with _bar("held-out scores", len(files), quiet) as bar:
         scores = held_out_scores(memory, images, folds, bar.update)
-    rows, graph = memory.rows(), memory.graph()
+    graph = memory.graph()
+    rows = read_memory(graph)
     together = np.array([*parent.held_out, *scores])
     setting = set_limits(together, rate)
     golden = golden_scores(load_for_fitting(graph), parent.golden, setting.limits)
@@ -143,14 +144,7 @@ def update_package(
         "version": version,
         "parent": parent.digest,
         "limits": setting.limits,
-        "limits_info": LimitsInfo(
-            method=setting.method,
-            false_reject_rate=rate,
-            held_out_good=len(together),
-            held_out_above_review=setting.above_review,
-            held_out_median=float(np.median(together)),
-            held_out_maximum=float(together.max()),
-        ),
+        "limits_info": setting.info(together, rate),
         "data": old.data.model_copy(update={"splits": {**old.data.splits, f"added {version}": added}}),
         "golden": golden,
         "golden_tolerance": TOLERANCE * max(1.0, setting.limits.reject_limit),

@@ -6,16 +6,12 @@ from typing import Any
 import click
 
 from inspection.commands.options import runtime_option
+from training.commands.options import dataset_options
 
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path))
-@click.option(
-    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa or folder."
-)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
-@click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")
-@click.option("--split-seed", default=0, show_default=True, help="As it was for `train`.")
+@dataset_options
 @click.option(
     "--json",
     "json_file",

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import click
 
+from training.commands.options import dataset_options
+
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path))
 @click.option("--precision", default="int8", show_default=True, help="int8, or bf16 on a CPU that has it.")
-@click.option(
-    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa or folder."
-)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
-@click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")
-@click.option("--split-seed", default=0, show_default=True, help="As it was for `train`.")
+@dataset_options
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
@@ -52,7 +49,7 @@ def quantize(
     from inspection.files import make_folder
     from inspection.json_files import write_json
     from inspection.manifest import SplitDigest
-    from inspection.package import read_package, write_package
+    from inspection.package import open_package, read_package, write_package
     from inspection.runtime import able
     from training import new_precision as new
     from training.calibration import calibration_frames
@@ -76,7 +73,7 @@ def quantize(
         click.echo(f"calibrating on {len(frames)} good images")
         model, method = quantize_graph(model, frames, quiet=quiet), METHOD
     manifest = new.draft(parent, model, chosen, version, threads or available_cores())
-    candidate = new.reopened(new.sealed(parent, model, manifest), out)
+    candidate = open_package(new.sealed(parent, model, manifest), str(out))
     old, children = compare(parent, candidate, split.test, root, threads, quiet=quiet)
     info = new.quantization(old, children, manifest, method, used, split.test, tolerance)
     click.echo(f"{parent.label} at fp32 -> {chosen}, on {info.evaluation.files} images")
@@ -85,7 +82,7 @@ def quantize(
     new.accept(old, children, tolerance)
     data = new.sealed(parent, model, manifest.model_copy(update={"quantization": info}))
     make_folder(out.parent)
-    content = new.report(parent, new.reopened(data, out), old, children)
+    content = new.report(parent, open_package(data, str(out)), old, children)
     write_json(out.with_suffix(".quantize.json"), content)
     digest = write_package(out, data)
     click.echo(f"{out}: {len(data) / 1e6:.1f} MB, sha256 {digest[:12]}")

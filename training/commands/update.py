@@ -48,13 +48,14 @@ def update(
     from training import new_version as new
     from training.evaluate import refuse_trained
     from training.image_folder import folder_files
+    from training.limits import check_false_reject_rate
     from training.update import check_parent, new_files, odd_ones, update_package
 
     new.check_out(out, package)
     if category and root is None:
         raise BadUsage(f"--category {category} needs --root, the folder that holds it")
-    if false_reject_rate is not None and not 0 < false_reject_rate <= 0.5:
-        raise BadUsage(f"--false-reject-rate must be above 0 and at most 0.5, got {false_reject_rate}")
+    if false_reject_rate is not None:
+        check_false_reject_rate(false_reject_rate)
     parent = read_package(package)
     check_parent(parent, version)
     test = make_split(layout, root, category, split_seed).test if root else []

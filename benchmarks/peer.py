@@ -1,50 +1,31 @@
 """Ours against anomalib 2.7, on the same images, weights, size, memory rows and cores; one table in Markdown.
 
-python benchmarks/peer.py --data ../shared/data --weights ../shared/weights --peer-python PEER/bin/python --out DIR
+python -m benchmarks.peer --data ../shared/data --weights ../shared/weights --peer-python PEER/bin/python --out DIR
 
 anomalib has an environment of its own, for it wants other versions of things: python -m venv PEER, then
 PEER/bin/python -m pip install 'anomalib[openvino]==2.7.*' onnx onnxruntime onnxscript (5 GB).
 """
 
 import json
-import os
-import platform
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.peer_process import machine, pin, say, versions
+from benchmarks.peer_systems import DOWNLOADED, downloaded, fit_ours, fit_peer, quantize_ours, score
+from benchmarks.peer_table import table
+from benchmarks.peer_timing import time_all
 
-from benchmarks.peer_table import summary, table  # noqa: E402
-
-# What makes ours the same method as theirs: no learned head, no region. Nothing to switch off as yet.
-OURS_PLAIN = ["--algorithm", "patchcore", "--region", "full", "--stride", "8"]
-OUR_PACKAGES = ("pharma-inspection", "numpy", "onnxruntime", "openvino")
 CATEGORIES = {"bottle": ("mvtec", "mvtec_ad"), "capsule": ("mvtec", "mvtec_ad"), "macaroni1": ("visa", "visa")}
 BACKBONES = {"resnet18": "resnet18_s8_s16.onnx"}
 INSTALL = (
     "make the peer's environment with `python -m venv PEER && PEER/bin/python -m pip install "
     "'anomalib[openvino]==2.7.*' onnx onnxruntime onnxscript` and give --peer-python PEER/bin/python"
 )
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
-SLOW_MS = 250.0  # a worker slower than this is timed on one frame a turn
-PAUSE_S = 0.02  # between turns: a runtime's threads may spin for a while after their last frame
-DOWNLOADED = {
-    "efficientad": "EfficientAD-S, 256 px, random weights",
-    "dinomaly": "Dinomaly ViT-B, 448 px cropped to 392, random weights",
-}
-STARTS = "its weights are here, but fitting it is not part of this"
-STARTS_NOT = "not startable without a network: weights not available"
 
 
 @click.command()
@@ -120,9 +101,9 @@ def category(
                        "reference": [bool(stopped) for stopped in raw["stopped"]]})  # fmt: skip
     if not without_downloaded:
         theirs += [downloaded(key, python, job, out) for key in DOWNLOADED]
-    systems = [ours, *theirs]
-    time_all(systems, python, frames, shared["threads"], rounds, out)
-    return {"ours": ours, "theirs": theirs}
+    smaller = quantize_ours(name, ours, out)
+    time_all([ours, smaller, *theirs], python, frames, shared["threads"], rounds, out)
+    return {"ours": ours, "int8": smaller, "theirs": theirs}
 
 
 def images(name: str, data: Path, out: Path, limit: int | None) -> tuple[list[Any], list[str], list[int]]:
@@ -161,238 +142,6 @@ def copy(source: Path, target: Path) -> None:
     """Copy a file; its folder is made."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
-
-def fit_ours(name: str, out: Path, shared: dict[str, Any]) -> dict[str, Any]:
-    """`inspection train`, then `inspection evaluate`."""
-    package, figures = out / f"{name}.onnx", out / "ours.json"
-    where = ["--layout", "mvtec", "--root", str(out / "data"), "--category", name, "--quiet"]
-    options = ["--backbone", shared["backbone"], *(f"--{key}={shared[key]}" for key in ("size", "bank", "seed"))]
-    say(f"{name}: ours is fitted")
-    words = ["fit", "train", "anomaly", *where, "--out", str(package), *options, *OURS_PLAIN]
-    fitted = child([sys.executable, "-m", "benchmarks.peer_ours", *words], out / "ours-fit.json")
-    evaluate = [sys.executable, "-m", "inspection", "evaluate", str(package), *where, "--json", str(figures)]
-    if not figures.is_file():
-        subprocess.run(evaluate, check=True, stdout=subprocess.DEVNULL)
-    result = json.loads(figures.read_text())
-    accuracy = {key: result[key] for key in ("image_auroc", "image_auroc_interval", "aupro_30", "pixel_auroc")}
-    return {"name": "ours", **fitted, **accuracy, "exports": [
-        {"name": runtime, "runtime": runtime, "model": str(package)} for runtime in our_runtimes()
-    ]}  # fmt: skip
-
-
-def our_runtimes() -> list[str]:
-    """Every runtime that is registered, ONNX Runtime first: the others' verdicts are held against its."""
-    from inspection.runtime import RUNTIMES
-
-    return sorted(RUNTIMES, key=lambda name: (name != "onnxruntime", name))
-
-
-def fit_peer(python: Path, job: dict[str, Any], out: Path) -> dict[str, Any]:
-    """anomalib's fit and exports; its coreset takes minutes."""
-    say(f"{Path(job['data']).name}: anomalib is fitted (minutes)")
-    words = [str(python), "-m", "benchmarks.peer_anomalib", "fit", note(out, "fit", job)]
-    found = child(words, out / "peer-fit.json")
-    return found | {"total_s": found["import_s"] + found["fit_s"]}  # that process went on to score and export
-
-
-def downloaded(key: str, python: Path, job: dict[str, Any], out: Path) -> dict[str, Any]:
-    """A model whose weights it downloads: whether it starts without, and exports with random weights for latency.
-    These do not depend on the category, so they are made once for each size of frame."""
-    folder = out.parent / f"{key}-{job['frame'][0]}x{job['frame'][1]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    own = job | {"name": key, "out": str(folder)}
-    words = [str(python), "-m", "benchmarks.peer_anomalib"]
-    say(f"{DOWNLOADED[key]}: does it start offline, and how fast is it")
-    started = child([*words, "offline", note(out, f"{key}-offline", own)], folder / "offline.json")
-    exported = child([*words, "random", note(out, f"{key}-random", own)], folder / "random.json")
-    return {
-        "name": DOWNLOADED[key],
-        "starts_offline": started,
-        "note": STARTS if started["starts"] else STARTS_NOT,
-        "exports": exported["exports"],
-    }
-
-
-def score(files: Sequence[Any], scores: Any, maps: Any, root: Path, size: int) -> dict[str, float | None]:
-    """The peer's raw scores and maps `[n, size, size]`, by our metrics."""
-    from data.masks import read_mask
-    from training.metrics import aupro, auroc, auroc_interval
-
-    defective = np.array([file.defect is not None for file in files])
-    empty = np.zeros((size, size), dtype=bool)
-    masks = [read_mask(root / file.mask, size, size) if file.mask else empty for file in files]
-    return {
-        "image_auroc": auroc(scores, defective),
-        "image_auroc_interval": auroc_interval(scores, defective),  # type: ignore[dict-item]
-        "aupro_30": aupro(list(maps), masks)[0],
-        "pixel_auroc": auroc(maps.ravel(), np.concatenate([mask.ravel() for mask in masks])),
-    }
-
-
-class Worker:
-    """A process that serves one runtime of one system."""
-
-    def __init__(self, words: list[str], log_file: Path) -> None:
-        self.times: list[float] = []
-        self.busy: list[float] = []
-        with log_file.open("w") as log:
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
-            )
-        self._read()
-
-    def ask(self, word: str) -> Any:
-        """Send one line, read one line of JSON."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def turn(self, frames: int) -> None:
-        """Time some frames, after one that warms the caches the others have used meanwhile."""
-        slow = bool(self.times) and float(np.median(self.times)) > SLOW_MS
-        found = self.ask(f"time {1 if slow else frames + 1}")
-        for wall, busy in found if slow else found[1:]:
-            self.times.append(wall)
-            self.busy.append(busy)
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise OSError(f"it ended with exit code {self._process.wait()}")
-        return json.loads(line)
-
-
-def time_all(
-    systems: list[dict[str, Any]], python: Path, frames: list[str], threads: int, rounds: int, out: Path
-) -> None:
-    """Fill each system's `runtimes`: all are loaded, and take turns, so that the machine's noise hits all of them."""
-    with running(systems, python, frames, threads, out) as workers:
-        for system, export, worker in workers:
-            if system.get("note"):
-                continue  # random weights: its verdicts mean nothing
-            verdicts = worker.ask("verdicts")
-            stopped = [bool(verdict[0]) for verdict in verdicts]
-            reference = system.setdefault("reference", stopped)
-            export |= {"flips": sum(a != b for a, b in zip(stopped, reference, strict=True)), "images": len(stopped)}
-            scores = np.array([verdict[1] for verdict in verdicts])
-            first = system.setdefault("reference_scores", scores.tolist())
-            export["largest_score_difference"] = float(np.abs(scores - np.array(first)).max())
-        say(f"{len(workers)} runtimes take {rounds} turns each")
-        for _ in range(rounds):
-            for _, _, worker in workers:
-                time.sleep(PAUSE_S)
-                worker.turn(5)
-        for _, export, worker in workers:
-            export |= summary(worker.times, worker.busy) | {"serving_mb": worker.ask("memory")}
-    for system in systems:
-        system["runtimes"] = system.pop("exports")
-        for runtime in system["runtimes"]:
-            runtime.pop("model", None)
-
-
-@contextmanager
-def running(
-    systems: list[dict[str, Any]], python: Path, frames: list[str], threads: int, out: Path
-) -> Iterator[list[tuple[dict[str, Any], dict[str, Any], Worker]]]:
-    """A worker for each export of each system; one that does not start is noted in its export."""
-    workers = []
-    try:
-        for number, system in enumerate(systems):
-            for export in system["exports"]:
-                if "failed" in export:
-                    continue
-                mine = system["name"] == "ours"
-                own = export | {"files": frames, "threads": threads}
-                file = note(out, f"serve-{number}-{export['name']}", own)
-                program = [sys.executable, "-m", "benchmarks.peer_ours"]
-                if not mine:
-                    program = [str(python), "-m", "benchmarks.peer_anomalib"]
-                try:
-                    workers.append((system, export, Worker([*program, "serve", file], Path(file).with_suffix(".log"))))
-                except OSError as error:
-                    export["failed"] = str(error)
-        yield workers
-    finally:
-        for _, _, worker in workers:
-            worker.close()
-
-
-def child(words: list[str], answer: Path) -> dict[str, Any]:
-    """Run a process that answers with one line of JSON; adds `total_s`, its whole time, and `load`, the machine's load
-    average when it began. Kept in `answer`; where that is there already, nothing is run."""
-    if answer.is_file():
-        return dict(json.loads(answer.read_text()))
-    load, start = os.getloadavg()[0], time.perf_counter()
-    with answer.with_suffix(".log").open("w") as log:
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, check=False)
-    if done.returncode or not done.stdout:
-        raise click.ClickException(f"exit code {done.returncode} of {words[2]} {words[3]}; see {log.name}")
-    found = json.loads(done.stdout.splitlines()[-1]) | {"total_s": time.perf_counter() - start, "load": load}
-    answer.write_text(json.dumps(found))
-    return dict(found)
-
-
-def note(out: Path, name: str, job: dict[str, Any]) -> str:
-    """Write what a child is to do; returns the file's path."""
-    file = out / "jobs" / f"{name.replace(' ', '-')}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(job))
-    return str(file)
-
-
-def pin(threads: int) -> None:
-    """Keep this process and all that it starts on the first cores, with as many threads as cores."""
-    cores = sorted(os.sched_getaffinity(0))[:threads]
-    if len(cores) < threads:
-        raise click.ClickException(f"there are {len(cores)} cores here; --threads {threads} needs as many")
-    os.sched_setaffinity(0, cores)
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-    os.environ["TRUST_REMOTE_CODE"] = "1"  # anomalib asks for it before it loads its own torch export
-
-
-def machine(threads: int) -> str:
-    """The processor and what of it matters here."""
-    info = Path("/proc/cpuinfo").read_text()
-    facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in facts.items()}
-    has = set(facts.get("flags", "").split())
-    flags = [flag for flag in FLAGS if flag in has]
-    lacks = [flag for flag in FLAGS if flag not in has]
-    model = facts.get("model name", platform.processor())
-    return (
-        f"Machine: {model}, {os.cpu_count()} cores, {threads} used; has {', '.join(flags) or 'none'}; "
-        f"lacks {', '.join(lacks) or 'none'}; {platform.system()}."
-    )
-
-
-def versions(theirs: dict[str, str]) -> str:
-    """The packages on either side."""
-    ours = {name: version(name) for name in OUR_PACKAGES if installed(name)}
-    lists = [", ".join(f"{name} {number}" for name, number in side.items()) for side in (ours, theirs)]
-    return f"Ours: {lists[0]}, python {platform.python_version()}. Theirs: {lists[1]}."
-
-
-def installed(name: str) -> bool:
-    """Whether a package has a version here."""
-    try:
-        version(name)
-    except ImportError:
-        return False
-    return True
-
-
-def say(text: str) -> None:
-    """Progress, on standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -81,14 +81,21 @@ score (float[N, 1, {rows}, {columns}] distance) => (float[N] score, float[N, {ro
 _JOINT = """
 score (float[N, 1, {rows}, {columns}] distance, float[N, 1, {rows}, {columns}] logit)
     => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
+<int64[2] both = {{1, 2}}, int64[3] all = {{1, 2, 3}}, int64[1] depth = {{1}}, float least = {{1e-6}}> {{
     memory = Mul (distance, per_distance)
     above = Sub (logit, usual_logit)
     scaled = Mul (above, per_logit)
-    head = Relu (scaled)
+    positive = Relu (scaled)
+    head = Mul (positive, inside)
     sum = Add (memory, head)
-    whole = Squeeze (sum, depth)
-    heatmap = Mul (whole, inside)
+    farthest = ReduceMax (memory, all)
+    strongest = ReduceMax (head, all)
+    together = Add (farthest, strongest)
+    most = ReduceMax (sum, all)
+    divisor = Max (most, least)
+    factor = Div (together, divisor)
+    whole = Mul (sum, factor)
+    heatmap = Squeeze (whole, depth)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
@@ -112,7 +119,8 @@ class HeadWeights:
 
 @dataclass(frozen=True)
 class HeadScale:
-    """How distance and logit become one score: `per_distance * distance + relu(per_logit * (logit - usual_logit))`."""
+    """How distance and logit become one measure: each cell has `per_distance * distance` of the memory and
+    `relu(per_logit * (logit - usual_logit))` of the head."""
 
     per_distance: float
     usual_logit: float
@@ -152,8 +160,10 @@ def memory_graph(
     """`features_graph` of that `stride` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`,
     its maximum.
 
-    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, joined with the `head`'s
-    logit where there is one, and zero outside the region of interest. With `maps` the backbone's are outputs still.
+    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, and zero outside the
+    region of interest. With a `head` the score is the largest the memory says of any cell and the largest the head says
+    of any, added: they need not point at the same one. The heatmap is then the sum of both in each cell, scaled so that
+    its maximum is the score. With `maps` the backbone's are outputs still.
     """
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)

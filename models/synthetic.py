@@ -20,7 +20,8 @@ VISIBLE = 25.0  # grey levels: less of a change is not called a defect, or the h
 _LEAST_PIXELS = 4
 _TRIES = 8
 _ON_PRODUCT = 0.9
-_LARGEST = 0.5  # of the shorter side: a defect may be as large as the product
+_LARGEST, _WHOLE = 0.25, 0.6  # of the shorter side: a usual defect, and the largest
+_GROSS = 0.1  # of blobs and rectangles are larger than usual
 
 
 def paint_defects(random: Generator, pixels: Pixels, donor: Pixels, product: Mask | None) -> tuple[Pixels, Mask]:
@@ -95,8 +96,15 @@ def _log_uniform(random: Generator, low: float, high: float) -> float:
     return float(np.exp(random.uniform(np.log(low), np.log(max(low, high)))))
 
 
+def _extent(random: Generator, low: float, side: int) -> float:
+    """A length in pixels: small ones are as frequent as large ones, and now and then it is that of the product."""
+    if random.random() < _GROSS:
+        return random.uniform(_LARGEST, _WHOLE) * side
+    return _log_uniform(random, low, _LARGEST * side)
+
+
 def _blob(random: Generator, side: int) -> Floats:
-    radius = _log_uniform(random, 2.5, _LARGEST * 0.9 * side)
+    radius = 0.9 * _extent(random, 2.5, side)
     other = radius * random.uniform(0.35, 1)
     reach = int(radius * 1.6) + 4
     y, x = np.mgrid[-reach:reach, -reach:reach].astype(np.float32)
@@ -130,7 +138,7 @@ def _spots(random: Generator, side: int) -> Floats:
 
 
 def _rectangle(random: Generator, side: int) -> Floats:
-    size = (_log_uniform(random, 4, _LARGEST * side), _log_uniform(random, 4, _LARGEST * side))
+    size = (_extent(random, 4, side), _extent(random, 4, side))
     reach = int(np.hypot(*size) / 2) + 4
     shape = np.zeros((2 * reach, 2 * reach), dtype=np.float32)
     corners = cv2.boxPoints(((float(reach), float(reach)), size, random.uniform(0, 180)))

@@ -12,8 +12,9 @@ import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet18
 
-from benchmarks.peer import Worker, note
+from benchmarks.peer_process import note
 from benchmarks.peer_table import HEAD, summary, table
+from benchmarks.peer_timing import Worker
 from benchmarks.peer_weights import largest_difference, load_state, resnet_state
 from inspection.frames import read_frame
 
@@ -120,18 +121,23 @@ def test_the_table_holds_each_figure_and_its_ratio_for_the_quickest_runtime() ->
     theirs = system("anomalib PatchCore", 40.0, **(figures | {"image_auroc": 0.9, "fit_s": 400.0}))
     downloaded = system("Dinomaly", 2000.0, note="not startable without a network")
 
-    text = table("Machine: M.", "Versions.", {"bottle": {"ours": ours, "theirs": [theirs, downloaded]}})
+    smaller = system("ours, int8", 5.0, **figures)
+
+    systems = {"ours": ours, "int8": smaller, "theirs": [theirs, downloaded]}
+    text = table("Machine: M.", "Versions.", {"bottle": systems})
     lines = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| bottle")]
     rows = [dict(zip(HEAD, cells, strict=True)) for cells in lines if len(cells) == len(HEAD)]
 
     assert text.startswith("Machine: M.")
-    assert [row["system"] for row in rows] == ["ours", "anomalib PatchCore", "Dinomaly"]
+    assert [row["system"] for row in rows] == ["ours", "ours, int8", "anomalib PatchCore", "Dinomaly"]
     assert rows[0]["ms p50"] == "10.0" and rows[0]["best runtime"] == "quick"
-    assert rows[1]["ms p50"] == "40.0 (0.25)" and rows[1]["images/s"] == "25.0 (4)"
-    assert rows[1]["image AUROC"] == "90.0 (1.1)" and rows[1]["fit s"] == "400 (0.05)"
-    assert rows[1]["labels that flip"] == "1 of 83"
-    assert rows[2]["image AUROC"] == "not startable without a network" and rows[2]["fit s"] == "–"
-    assert rows[2]["ms p50"] == "2000.0 (0.005)"
+    assert rows[2]["ms p50"] == "40.0 (0.25)" and rows[2]["images/s"] == "25.0 (4)"
+    assert rows[2]["image AUROC"] == "90.0 (1.1)" and rows[2]["fit s"] == "400 (0.05)"
+    assert rows[2]["labels that flip"] == "1 of 83"
+    assert rows[3]["image AUROC"] == "not startable without a network" and rows[3]["fit s"] == "–"
+    assert rows[3]["ms p50"] == "2000.0 (0.005)"
+    assert "- bottle, anomalib PatchCore / ours: latency 4.0 x" in text
+    assert "fitting 20.0 x, peak memory 1.0 x, latency in int8 8.0 x" in text
     assert "| bottle | ours | broken | failed: no such operator | – | – | – | – | – |" in text
 
 
@@ -147,9 +153,9 @@ def test_times_are_summed_up_as_numpy_does() -> None:
 
 def test_the_command_says_how_to_make_the_peer_s_environment(tmp_path: Path) -> None:
     words = ["--data", tmp_path, "--weights", tmp_path, "--peer-python", sys.executable, "--out", tmp_path / "out"]
-    command = [sys.executable, str(ROOT / "benchmarks" / "peer.py"), *map(str, words)]
+    command = [sys.executable, "-m", "benchmarks.peer", *map(str, words)]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert done.returncode == 1
     assert "python -m venv PEER" in done.stderr and "Traceback" not in done.stderr

@@ -68,7 +68,7 @@ def test_training_leaves_torchs_own_random_numbers_alone() -> None:
 
 
 @pytest.mark.parametrize("stride", [8, 16])
-def test_the_graph_adds_the_heads_logits_to_the_distances(stride: int) -> None:
+def test_the_score_adds_the_strongest_of_memory_and_head_and_the_heatmap_says_where(stride: int) -> None:
     torch.manual_seed(0)
     sizes = (FINE, COARSE, 1)
     head = Head([torch.randn(size) for size in sizes], [torch.rand(size) + 0.5 for size in sizes])
@@ -80,7 +80,11 @@ def test_the_graph_adds_the_heads_logits_to_the_distances(stride: int) -> None:
     both = run(memory_graph(features, geometry(), BANK, stride=stride, head=(head.weights(), scale)), FRAMES)
 
     logits = np.stack([head.logits((front["s8"][i], front["s16"][i], distances[i : i + 1])) for i in range(2)])
-    wanted = 0.25 * distances + np.maximum(0.5 * (logits + 3.2), 0)
+    parts = 0.25 * distances, np.maximum(0.5 * (logits + 3.2), 0)
+    strongest = sum(part.max(axis=(1, 2)) for part in parts)
+    np.testing.assert_allclose(both["score"], strongest, rtol=1e-4, atol=1e-3)
+    cells = sum(parts)
+    wanted = cells * (strongest / cells.max(axis=(1, 2)))[:, None, None]
     np.testing.assert_allclose(both["heatmap"], wanted, rtol=1e-4, atol=1e-3)
     assert np.array_equal(both["score"], both["heatmap"].max(axis=(1, 2)))
 

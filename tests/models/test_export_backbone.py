@@ -157,7 +157,7 @@ def refused(result: Result, code: str, folder: Path, before: set[Path]) -> None:
     [
         (["--zoo", "efficientnet"], "unknown_backbone"),
         (["--timm", "resnet1", "--random", "0"], "unknown_backbone"),
-        (["--timm", "vit_tiny_patch16_224", "--random", "0"], "backbone_unfit"),
+        (["--timm", "deit_tiny_distilled_patch16_224", "--random", "0"], "backbone_unfit"),
         (["--timm", "resnet18"], "bad_usage"),
         (["--timm", "resnet18", "--random", "0", "--pretrained"], "bad_usage"),
         (["--timm", "resnet18", "--zoo", "efficientnet_lite0"], "bad_usage"),

@@ -37,7 +37,7 @@ class BackboneMismatch(InspectionError):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--zoo", metavar="NAME", help="Rebuild a zoo file: efficientnet_lite0, _lite1 or _lite2.")
-@click.option("--timm", metavar="NAME", help="Cut any timm network that has maps at strides 8 and 16.")
+@click.option("--timm", metavar="NAME", help="Cut a timm network: any with maps at strides 8 and 16, or a ViT.")
 @click.option("--weights", type=click.Path(path_type=Path), help="With --timm: a .pth or .safetensors file.")
 @click.option("--pretrained", is_flag=True, help="With --timm: let timm download its weights.")
 @click.option("--random", "seed", type=int, metavar="SEED", help="With --timm: random weights, for tests.")

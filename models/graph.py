@@ -134,7 +134,7 @@ def features_graph(
     each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1).
 
     Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
-    `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`.
+    `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`. Raises InputTooLarge, see `tiled`.
     """
     frames = parse(_FRAMES.format(height=geometry.height, width=geometry.width))
     fine, coarse = channels

@@ -19,7 +19,8 @@ alike), by halo in pixels:
 64 pixels cover what a place of `s8` sees in EfficientNet-Lite0 (33 pixels to each side) and, by their kernels, in
 ResNet18 and 50 (49 and 45), so that tiles change nothing there. A backbone whose `s16` needs more than `s8` runs in
 tiles as a whole, with 128. One that averages over the whole frame (squeeze and excitation) averages over a tile
-instead, in fitting and serving.
+instead, in fitting and serving. One that compares all places of a frame with one another (a vision transformer) would
+be another network in tiles, and whole it takes memory that grows with the square of the pixels: it is refused.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,13 +32,22 @@ import onnx
 from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
+from inspection.errors import InspectionError
+
 UNTILED_PIXELS = 1024**2
 HALO, APART_HALO = 64, 128
 _CROP = 768  # longest side of a tile with its halo
+_ATTENTION = {"Softmax", "Attention"}  # the operators of ONNX that attention is made of
 _STEP = 16  # tiles begin where every layer's grid has a place
 STRIDES = {"s8": 8, "s16": 16}
 Integers = NDArray[np.int64]
 Part = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
+
+
+class InputTooLarge(InspectionError):
+    """An input that would have to run in tiles, and a backbone that cannot."""
+
+    code = "input_too_large"
 
 
 @dataclass(frozen=True)
@@ -79,12 +89,19 @@ class Tiles:
 def tiled(front: onnx.ModelProto, channels: dict[str, int]) -> onnx.ModelProto:
     """`front`, a graph from `frames` uint8 `[N, H, W, 3]` to the maps `s8` and `s16` of that many `channels`, as one
     with the same input and outputs that makes them tile by tile. H and W are multiples of 16.
+
+    Raises InputTooLarge where the backbone has attention, which reaches farther than any halo.
     """
     (source,) = front.graph.input
+    height, width = (dim.dim_value for dim in source.type.tensor_type.shape.dim[1:3])
+    if any(node.op_type in _ATTENTION for node in front.graph.node):
+        raise InputTooLarge(
+            f"a backbone with attention (a vision transformer) takes at most {UNTILED_PIXELS:,} pixels of model input, "
+            f"got {width} x {height}; give a smaller size or region, or a convolutional backbone"
+        )
     early, late = _needed(front.graph, "s8"), _needed(front.graph, "s16", given="s8")
     apart = any(source.name in node.input for node in late)
     halo = APART_HALO if apart else HALO
-    height, width = (dim.dim_value for dim in source.type.tensor_type.shape.dim[1:3])
     rows, columns = Tiles.along(height, halo), Tiles.along(width, halo)
 
     names = ["s8", "s16"] if apart else ["s8"]

@@ -1,4 +1,5 @@
-"""Any timm network with maps at strides 8 and 16, cut there and traced into the backbone interface."""
+"""Any timm network with maps at strides 8 and 16, or with patch tokens, cut there and traced into the backbone
+interface."""
 
 import difflib
 import hashlib
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from inspection.errors import InspectionError
 from models.backbones import INPUT, NOT_STATED, OUTPUTS, STRIDES, UnknownBackbone
 from models.efficientnet_lite import BackboneWeightsError
+from models.vit_backbone import PatchTokens, has_patch_tokens, timm_names
 
 OPSET = 17
 
@@ -58,8 +60,7 @@ def cut_network(name: str, source: WeightsSource) -> tuple[CutNetwork, dict[str,
         nearest = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.4)) or "none"
         raise UnknownBackbone(f"timm {timm.__version__} has no network {name!r}; the nearest are {nearest}")
     whole = whole_network(name, source)
-    extractor, levels = extractor_of(name)
-    copy_tensors(whole, extractor)
+    extractor, levels = extractor_of(name, whole)
     config: dict[str, Any] = whole.pretrained_cfg
     metadata = {
         "name": name,
@@ -87,7 +88,8 @@ def load_file(network: nn.Module, file: Path) -> None:
     if not file.is_file():
         raise BackboneWeightsError(f"there is no weights file {file}")
     try:
-        missing, unknown = load_checkpoint(network, str(file), strict=False)
+        names = timm_names if has_patch_tokens(network) else None
+        missing, unknown = load_checkpoint(network, str(file), strict=False, filter_fn=names)
     except Exception as error:  # the readers raise many types of their own
         raise BackboneWeightsError(f"the weights in {file} do not fit: {_brief(error)}") from error
     if missing or unknown:
@@ -97,8 +99,13 @@ def load_file(network: nn.Module, file: Path) -> None:
         )
 
 
-def extractor_of(name: str) -> tuple[nn.Module, list[int]]:
-    """timm's feature extractor for `name`, without weights, and which of its maps are at strides 8 and 16."""
+def extractor_of(name: str, whole: nn.Module) -> tuple[nn.Module, list[int]]:
+    """What makes the maps of timm's network `name`, with the tensors of the `whole`, and which are at strides 8 and 16.
+
+    A vision transformer's are made of its patch tokens; other networks have timm's feature extractor.
+    """
+    if has_patch_tokens(whole):
+        return PatchTokens(whole), [0, 1]
     try:
         extractor: Any = timm.create_model(name, pretrained=False, features_only=True)
         reductions = list(extractor.feature_info.reduction())
@@ -107,6 +114,7 @@ def extractor_of(name: str) -> tuple[nn.Module, list[int]]:
     if not set(STRIDES) <= set(reductions):
         raise BackboneUnfit(f"{name} has feature maps at strides {reductions}; a backbone needs 8 and 16")
     deepest = {reduction: level for level, reduction in enumerate(reductions)}
+    copy_tensors(whole, extractor)
     return extractor, [deepest[stride] for stride in STRIDES]
 
 

@@ -16,9 +16,12 @@ timm = pytest.importorskip("timm")
 skimage = pytest.importorskip("skimage")
 safetensors = pytest.importorskip("safetensors.torch")
 
+from inspection.preprocess import Geometry  # noqa: E402
 from models import efficientnet_lite, export_backbone  # noqa: E402
-from models.backbones import BACKBONES, load_backbone  # noqa: E402
+from models.backbones import BACKBONES, describe_backbone, load_backbone  # noqa: E402
 from models.efficientnet_lite import VARIANTS, EfficientNetLite, load_efficientnet_lite  # noqa: E402
+from models.efficientnet_lite_onnx import backbone_graph  # noqa: E402
+from models.graph import features_graph  # noqa: E402
 
 PHOTOS = Path(skimage.__file__).parent / "data"
 
@@ -85,6 +88,17 @@ def test_the_network_is_timms(name: str) -> None:
         torch.testing.assert_close(ours(images), theirs((images - 127) / 128))
 
 
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_every_size_of_the_family_becomes_a_backbone(name: str, tmp_path: Path) -> None:
+    """With random weights: those of Lite1 and Lite2 are in packages that tests do not install."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = EfficientNetLite(VARIANTS[name]).eval()
+    data = export_backbone.finished(backbone_graph(network), {"name": name})
+    assert export_backbone.largest_difference(data, network.features) <= export_backbone.TOLERANCE
+    assert describe_backbone(data, tmp_path / "lite.onnx").channels == {"2": (48, 120)}.get(name[-1], (40, 112))
+
+
 def test_rebuilding_the_zoo_file_gives_the_same_bytes(tmp_path: Path) -> None:
     """The weights have a known hash, and IEEE 754 fixes the arithmetic that folds them to the last bit."""
     output = tmp_path / "again.onnx"
@@ -134,6 +148,20 @@ def test_a_timm_network_becomes_a_backbone(tmp_path: Path, suffix: str) -> None:
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-4 * peak)
 
 
+def test_a_wide_resnet_becomes_a_backbone_whose_features_run(tmp_path: Path) -> None:
+    output = tmp_path / "wide.onnx"
+    result = command("--timm", "wide_resnet50_2", "--random", "1", "--output", output)
+    assert result.exit_code == 0, result.output
+
+    backbone = load_backbone(str(output))
+    assert backbone.channels == (512, 1024)
+    features = features_graph(backbone.model, backbone.channels, Geometry(height=64, width=96, aspect=1.5), 16)
+    frames = photo("coffee.png", 96)[:, :, :64].transpose(0, 2, 3, 1).astype(np.uint8)
+    rows = onnxruntime.InferenceSession(features.SerializeToString()).run(["features"], {"frames": frames})[0]
+    assert rows.shape == (4 * 6, 512 + 1024)
+    assert np.isfinite(rows).all() and (rows.std(axis=0) > 0).mean() > 0.5
+
+
 def test_a_flattening_extractor_and_tensorflow_padding_come_through(tmp_path: Path) -> None:
     output = tmp_path / "lite0.onnx"
     result = command("--timm", "tf_efficientnet_lite0", "--random", "1", "--output", output)
@@ -157,7 +185,7 @@ def refused(result: Result, code: str, folder: Path, before: set[Path]) -> None:
     [
         (["--zoo", "efficientnet"], "unknown_backbone"),
         (["--timm", "resnet1", "--random", "0"], "unknown_backbone"),
-        (["--timm", "vit_tiny_patch16_224", "--random", "0"], "backbone_unfit"),
+        (["--timm", "deit_tiny_distilled_patch16_224", "--random", "0"], "backbone_unfit"),
         (["--timm", "resnet18"], "bad_usage"),
         (["--timm", "resnet18", "--random", "0", "--pretrained"], "bad_usage"),
         (["--timm", "resnet18", "--zoo", "efficientnet_lite0"], "bad_usage"),

@@ -10,7 +10,7 @@ from inspection.preprocess import Geometry
 from inspection.runtime import NAMES, load_runtime
 from models import graph, nearest
 from models.graph import features_graph, memory_graph
-from models.tiles import HALO, Tiles
+from models.tiles import HALO, InputTooLarge, Tiles
 
 FINE, COARSE = 4, 6
 START = '<ir_version: 8, opset_import: ["" : 17]>'
@@ -98,6 +98,19 @@ def test_a_tiled_search_in_blocks_finds_the_same_distances(
 def test_only_large_inputs_are_tiled() -> None:
     assert scans(detector("s16 from s8", 1024, 1024, 16)) == 0
     assert scans(detector("s16 from s8", 1024, 1040, 16)) == 1
+
+
+def test_attention_is_not_cut_into_tiles() -> None:
+    """Its maps in tiles would be those of another network: small inputs run whole, large ones are refused."""
+    attends = backbone("s16 from s8")
+    attends.graph.node[1].op_type = "Softmax"
+
+    def features(height: int, width: int) -> onnx.ModelProto:
+        return features_graph(attends, (FINE, COARSE), Geometry(height=height, width=width, aspect=width / height))
+
+    assert scans(features(1024, 1024)) == 0
+    with pytest.raises(InputTooLarge, match="at most 1,048,576 pixels of model input, got 1040 x 1024"):
+        features(1024, 1040)
 
 
 def test_every_place_is_kept_once_and_a_halo_from_a_cut() -> None:

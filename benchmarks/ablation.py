@@ -12,7 +12,8 @@ import click
 import numpy as np
 
 from benchmarks.accuracy import CATEGORIES
-from benchmarks.memory_study import BASELINE, VARIANTS, Choice, image_auroc
+from benchmarks.memory_study import VARIANTS, Choice, image_auroc
+from inspection.errors import InspectionError
 
 PRODUCT = "efficientnet_lite0"
 Found = dict[str, dict[str, float]]
@@ -59,10 +60,11 @@ def table(found: Found, variants: Iterable[str]) -> list[str]:
 
 def _one(data: Path, name: str, backbone: str, choice: Choice) -> float:
     layout, folder = CATEGORIES[name]
-    return 100 * image_auroc(layout, data / folder, name, backbone, choice)
+    try:
+        return 100 * image_auroc(layout, data / folder, name, backbone, choice)
+    except InspectionError as error:
+        raise click.ClickException(f"{error} [{error.code}]") from error
 
-
-assert VARIANTS["baseline"] == BASELINE
 
 if __name__ == "__main__":
     ablation()

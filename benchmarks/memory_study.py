@@ -82,7 +82,7 @@ VARIANTS = {
 def image_auroc(layout: str, root: Path, category: str, backbone: str, choice: Choice) -> float:
     """Image AUROC of a memory of at most 200 good images built as `choice` says, on the category's test images."""
     good, test, defective = _maps(layout, root, category, backbone, choice.size, choice.region, choice.turns)
-    memory = _Memory((rows_of(maps, choice) for maps in good), choice)
+    memory = Memory((rows_of(maps, choice) for maps in good), choice)
     found = auroc(np.array([memory.score(rows_of(maps, choice)) for maps in test]), defective)
     assert found is not None
     return found
@@ -115,7 +115,7 @@ def rows_of(maps: Maps, choice: Choice) -> Tensor:
     return torch.cat(parts, 1)[0].permute(1, 2, 0)
 
 
-class _Memory:
+class Memory:
     """The coreset of good rows, and the score of an image's rows."""
 
     def __init__(self, images: Iterator[Tensor], choice: Choice) -> None:
@@ -126,7 +126,7 @@ class _Memory:
         for placed in chain([first], map(_placed, images)):
             kept.add(placed)
         rows = torch.from_numpy(kept.rows)
-        self._project = _projection(rows[:, :-2], choice)
+        self._project = projection(rows[:, :-2], choice)
         self._place = choice.position * float(rows[:, :-2].std(0).norm())
         bank = k_centre_greedy([self._described(rows).numpy()], choice.bank, 0)
         self._bank = torch.from_numpy(bank)
@@ -161,7 +161,7 @@ class _Memory:
         return float(weight * distance[worst])
 
 
-def _projection(rows: Tensor, choice: Choice) -> Callable[[Tensor], Tensor]:
+def projection(rows: Tensor, choice: Choice) -> Callable[[Tensor], Tensor]:
     """Whitening or standardising learnt from rows `[P, C]`; neither changes nothing."""
     if not (choice.whiten or choice.standardise):
         return lambda values: values.contiguous()

@@ -8,6 +8,7 @@ frozen backbone sees it.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +25,9 @@ BATCH = 8
 _LEARNING_RATE = 2e-3
 _DEFECT_SHARE = 0.1  # a cell with at least this share of changed pixels is defective; with fewer it is left out
 _GOOD_WEIGHT = 0.5
+_SMALL = 16.0  # cells: of a larger defect each cell counts less
+_NOISE = 0.15  # of each channel's deviation
+_IMAGE_WEIGHT, _STRONGEST = 0.1, 4
 _RARE = -3.0
 _CELLS = BATCH * 64 * 64  # of the examples that go through the network at once
 
@@ -59,6 +63,12 @@ class Head(nn.Module):
         x = functional.relu(self.fine(fine) + large + self.memory(distance))
         logits: Tensor = self.last(functional.relu(self.near(x)))
         return logits[:, 0]
+
+    def noisy(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The maps with noise on each channel, so that the head does not hang on one of them (SimpleNet, Liu et al.,
+        2023, trains on such noise alone)."""
+        parts = zip(maps, self._deviations, strict=True)
+        return [values + _NOISE * deviation * torch.randn_like(values) for values, deviation in parts]
 
     def logits(self, maps: Maps) -> NDArray[np.float32]:
         """The logits `[h, w]` of one image's maps."""
@@ -124,21 +134,42 @@ def _moments(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _losses(head: Head, batch: list[Example]) -> Iterator[Tensor]:
-    """Focal loss (Lin et al., 2017) over the cells, per defective cell: parts whose sum is the batch's, each of so few
-    examples that their gradients take bounded memory."""
-    defective = sum(int((example.defect >= _DEFECT_SHARE).sum()) for example in batch)
+    """Parts whose sum is the batch's loss, each of so few examples that their gradients take bounded memory."""
+    targets = [_Target.of(example.defect) for example in batch]
+    defective = sum(float(target.weight[target.defective > 0].sum()) for target in targets)
     together = max(1, _CELLS // batch[0].defect.size)
     for start in range(0, len(batch), together):
-        yield _loss(head, batch[start : start + together]) / (defective + 50)
+        part = slice(start, start + together)
+        cells, image = _loss(head, [example.maps for example in batch[part]], targets[part])
+        yield cells / (defective + 50) + _IMAGE_WEIGHT * image / len(batch)
 
 
-def _loss(head: Head, batch: list[Example]) -> Tensor:
-    """The focal loss summed over all cells of these examples."""
-    maps = [torch.from_numpy(np.stack(values)) for values in zip(*(example.maps for example in batch), strict=True)]
-    share = torch.from_numpy(np.stack([example.defect for example in batch]))
-    defective = (share >= _DEFECT_SHARE).float()
-    counted = torch.where((share > 0) & (share < _DEFECT_SHARE), 0.0, torch.where(defective > 0, 1.0, _GOOD_WEIGHT))
-    logits = head(*maps)
+class _Target(NamedTuple):
+    """What the head should say of each cell `[h, w]`, 0 or 1, and how much that matters."""
+
+    defective: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, defect: NDArray[np.float32]) -> "_Target":
+        """A large defect counts more than a small one, but not by as much as it has more cells: else the small ones,
+        which are hard to see, would hardly be learnt."""
+        share = torch.from_numpy(defect)
+        defective = (share >= _DEFECT_SHARE).float()
+        each = min(1.0, (_SMALL / max(1.0, float(defective.sum()))) ** 0.5)
+        weight = torch.where(defective > 0, each, torch.where(share > 0, 0.0, _GOOD_WEIGHT))
+        return cls(defective, weight)
+
+
+def _loss(head: Head, maps: list[Maps], targets: list[_Target]) -> tuple[Tensor, Tensor]:
+    """Two sums over these examples: the focal loss (Lin et al., 2017) of all cells, and the cross entropy of each image
+    by its strongest cells, which is what its score will be made of."""
+    inputs = [torch.from_numpy(np.stack(values)) for values in zip(*maps, strict=True)]
+    defective, weight = (torch.stack(values) for values in zip(*targets, strict=True))
+    logits = head(*head.noisy(inputs))
     entropy = functional.binary_cross_entropy_with_logits(logits, defective, reduction="none")
-    likely = torch.exp(-entropy)
-    return (counted * (1 - likely) ** 2 * entropy).sum()
+    cells = (weight * (1 - torch.exp(-entropy)) ** 2 * entropy).sum()
+    counted = torch.where(weight > 0, logits, -20.0).flatten(1)
+    strongest = counted.topk(_STRONGEST, dim=1).values.mean(dim=1)
+    image = functional.binary_cross_entropy_with_logits(strongest, defective.flatten(1).amax(dim=1), reduction="sum")
+    return cells, image

@@ -1,5 +1,5 @@
-"""PatchCore with a head: the memory knows what good looks like, the head what a defect may look like; a cell's score is
-the sum of both, each in units of what it says of good images."""
+"""PatchCore with a head: the memory knows what good looks like, the head what a defect may look like; the score is the
+strongest of both, each in units of what it says of good images, added."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar

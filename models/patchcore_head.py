@@ -1,7 +1,10 @@
 """PatchCore with a head: the memory knows what good looks like, the head what a defect may look like; the score is the
 strongest of both, each in units of what it says of good images, added."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
-from models.fitting_runtime import load_for_fitting
+from models.fitting_runtime import FittingRuntime, load_for_fitting
 from models.graph import BACKBONE_OUTPUTS, HeadScale
 from models.images import GoodImages
 from models.patchcore import PatchCore
@@ -18,8 +21,6 @@ from models.synthetic import paint_defects, vary
 
 if TYPE_CHECKING:
     from models.head import Example, Head, Maps
-
-    MapMaker = Callable[[Pixels, int], Maps]
 
 MEMORY_SHARE = 0.5
 _DEFECTIVE = 0.7  # of the examples
@@ -64,37 +65,60 @@ class PatchCoreHead(PatchCore):
                 "or use --algorithm patchcore"
             ) from error
         torch.set_num_threads(available_cores())
+        unseen = np.array([not self.saw(index, len(images)) for index in range(len(images))])
+        seen, judges = np.flatnonzero(~unseen), np.flatnonzero(unseen if unseen.any() else ~unseen)
         random = np.random.default_rng(self._seed)
-        seen = np.array([index for index in range(len(images)) if self.saw(index, len(images))])
         used = np.sort(random.choice(seen, min(len(seen), _IMAGES), replace=False))
-        maps = self._map_maker()
-        head = train_head(
-            (maps(images.prepared(int(index)), int(index)) for index in used[:_REFERENCES]),
-            _examples(random, images, used, maps, self._geometry.cells),
-            steps=self._steps, seed=self._seed, done=lambda: done(1),
-        )  # fmt: skip
-        self._head = head.weights(), _scale(images, head, maps)
-
-    def _map_maker(self) -> "MapMaker":
-        """What the head is given of model input: its features, and its distance to the memory without the fold of the
-        image that it was made from."""
         runtimes = [load_for_fitting(self.graph(without=fold, maps=True)) for fold in range(len(self._folds))]
+        examples = _Examples(images, used, runtimes, self._geometry.cells, self._seed)
+        each = runtimes[0].each
+        with closing(each(examples.painted, count())) as painted:
+            plain = each(examples.plain, used[:_REFERENCES])
+            head = train_head(plain, painted, steps=self._steps, seed=self._seed, done=lambda: done(1))
+        self._head = head.weights(), _scale(each(examples.plain, judges[:_REFERENCES]), head)
 
-        def maps(pixels: Pixels, index: int) -> "Maps":
-            outputs = runtimes[index % len(runtimes)].run(pixels[None])
-            fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
-            return fine, coarse, outputs["heatmap"]
 
-        return maps
+@dataclass(frozen=True)
+class _Examples:
+    """What the head learns from: `used` of the images, as they are and with painted defects. Any number of threads may
+    ask; the same number is the same example."""
+
+    images: GoodImages
+    used: NDArray[np.intp]
+    runtimes: list[FittingRuntime]
+    cells: tuple[int, int]
+    seed: int
+
+    def maps(self, pixels: Pixels, index: int) -> "Maps":
+        """What the head is given of model input made from image `index`: its features, and its distance to the memory
+        without that image's fold."""
+        outputs = self.runtimes[index % len(self.runtimes)].run(pixels[None])
+        fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
+        return fine, coarse, outputs["heatmap"]
+
+    def plain(self, index: int) -> "Maps":
+        """A good image as it is."""
+        return self.maps(self.images.prepared(int(index)), int(index))
+
+    def painted(self, number: int) -> "Example":
+        """A good image as it might look the next time; most of them have painted defects."""
+        from models.head import Example, cell_shares
+
+        random = np.random.default_rng([self.seed, number])
+        index, other = (int(image) for image in random.choice(self.used, 2))
+        pixels = vary(random, self.images.prepared(index))
+        defect = np.zeros(pixels.shape[:2], dtype=bool)
+        if random.random() < _DEFECTIVE:
+            pixels, defect = paint_defects(random, pixels, self.images.prepared(other), self.images.product(index))
+        return Example(self.maps(pixels, index), cell_shares(defect, *self.cells))
 
 
-def _scale(images: GoodImages, head: "Head", maps: "MapMaker") -> HeadScale:
+def _scale(good: Iterable["Maps"], head: "Head") -> HeadScale:
     """From what memory and head say of good images."""
     farthest, usual, strongest = [], [], []
-    for index in np.linspace(0, len(images) - 1, min(len(images), _REFERENCES)).round().astype(int):
-        given = maps(images.prepared(int(index)), int(index))
-        logits = head.logits(given)
-        farthest.append(given[2].max())
+    for maps in good:
+        logits = head.logits(maps)
+        farthest.append(maps[2].max())
         usual.append(logits.mean())
         strongest.append(logits.max())
     middle = float(np.mean(usual))
@@ -103,23 +127,3 @@ def _scale(images: GoodImages, head: "Head", maps: "MapMaker") -> HeadScale:
         usual_logit=middle,
         per_logit=(1 - MEMORY_SHARE) / max(float(np.mean(strongest)) - middle, 1e-3),
     )
-
-
-def _examples(
-    random: np.random.Generator,
-    images: GoodImages,
-    used: NDArray[np.intp],
-    maps: "MapMaker",
-    cells: tuple[int, int],
-) -> "Iterator[Example]":
-    """Good images as they might look the next time, most of them with painted defects, without end."""
-    from models.head import Example, cell_shares
-
-    while True:
-        index = int(random.choice(used))
-        pixels = vary(random, images.prepared(index))
-        defect = np.zeros(pixels.shape[:2], dtype=bool)
-        if random.random() < _DEFECTIVE:
-            donor = images.prepared(int(random.choice(used)))
-            pixels, defect = paint_defects(random, pixels, donor, images.product(index))
-        yield Example(maps(pixels, index), cell_shares(defect, *cells))

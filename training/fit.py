@@ -99,7 +99,7 @@ def fit_anomaly(
                 "test": SplitDigest(files=len(split.test), sha256=digest(split.test)),
             },
         ),
-        golden=golden_scores(load_for_fitting(model), golden, setting.limits),
+        golden=golden_scores(load_for_fitting(model).runtime, golden, setting.limits),
         golden_tolerance=TOLERANCE * max(1.0, setting.limits.reject_limit),
         software=__version__,
         created=created,

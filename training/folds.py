@@ -1,6 +1,8 @@
 """The two passes over good images: their features into folds, and each scored by a detector without its fold."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspection.errors import BadUsage
 from inspection.runtime import Outputs
-from models.fitting_runtime import load_for_fitting
+from models.fitting_runtime import FittingRuntime, load_for_fitting
 from models.images import GoodImages
 from models.synthetic import vary
 
@@ -45,15 +47,19 @@ def learn(
 ) -> None:
     """First pass: the features of every image, and of `copies` of it, into its fold. Raises BadUsage."""
     extract = load_for_fitting(algorithm.features)
-    for index in range(len(images)):
+
+    def extracted(frame: tuple[int, int]) -> Outputs:
+        index, copy = frame
         pixels = images.prepared(index)
-        random = np.random.default_rng([seed, index])
-        for frame in (pixels, *(vary(random, pixels) for _ in range(copies))):
-            outputs = extract.run(frame[None])
-            if not np.isfinite(outputs["features"]).all():
-                raise BadUsage("--backbone gives values that are not finite for these images; choose another")
-            algorithm.learn(outputs, index % folds)
-        done()
+        return extract.run((vary(np.random.default_rng([seed, *frame]), pixels) if copy else pixels)[None])
+
+    frames = list(product(range(len(images)), range(1 + copies)))
+    for (index, copy), outputs in zip(frames, extract.each(extracted, frames), strict=True):
+        if not np.isfinite(outputs["features"]).all():
+            raise BadUsage("--backbone gives values that are not finite for these images; choose another")
+        algorithm.learn(outputs, index % folds)
+        if copy == copies:
+            done()
 
 
 def held_out_scores(
@@ -66,10 +72,15 @@ def held_out_scores(
     scores = np.empty(len(images))
     for fold in range(folds):
         detector = load_for_fitting(algorithm.graph(without=fold))
-        for index in range(fold, len(images), folds):
-            scores[index] = float(detector.run(images.prepared(index)[None])["score"][0])
+        indices = range(fold, len(images), folds)
+        for index, score in zip(indices, detector.each(partial(_score, detector, images), indices), strict=True):
+            scores[index] = score
             done()
     saw = np.array([algorithm.saw(index, len(images)) for index in range(len(images))])
     if saw.any() and not saw.all():
         scores[saw] += max(0.0, scores[~saw].mean() - scores[saw].mean())
     return scores
+
+
+def _score(detector: FittingRuntime, images: GoodImages, index: int) -> float:
+    return float(detector.run(images.prepared(index)[None])["score"][0])

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -23,11 +24,13 @@ CACHE_MB = 256
 class PreparedImages:
     """`files` under `root` as model input of one `geometry`.
 
-    The images used last are kept prepared, up to 256 MB of them. Raises what reading and preparing a frame raises.
+    The images used last are kept prepared, up to 256 MB of them. Threads may share it. Raises what reading and
+    preparing a frame raises.
     """
 
     def __init__(self, files: Sequence[SplitFile], root: Path, geometry: Geometry) -> None:
         self._files, self._root, self.geometry = files, root, geometry
+        self._lock = Lock()
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
         self._most = max(1, CACHE_MB * 2**20 // (self.geometry.height * self.geometry.width * 3))
         self._products: dict[int, NDArray[np.uint8] | None] = {}
@@ -37,16 +40,18 @@ class PreparedImages:
 
     def prepared(self, index: int) -> Pixels:
         """Model input `[height, width, 3]` uint8 of one image."""
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
+        with self._lock:
+            if index in self._kept:
+                self._kept.move_to_end(index)
+                return self._kept[index]
         try:
             pixels = prepare(self._read(index), self.geometry)
         except FrameWrongGeometry as error:
             raise FrameWrongGeometry(f"{self._root / self._files[index].path}: {error}") from error
-        while len(self._kept) >= self._most:
-            self._kept.popitem(last=False)
-        self._kept[index] = pixels
+        with self._lock:
+            while len(self._kept) >= self._most:
+                self._kept.popitem(last=False)
+            self._kept[index] = pixels
         return pixels
 
     def product(self, index: int) -> NDArray[np.bool_] | None:

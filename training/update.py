@@ -136,7 +136,7 @@ def update_package(
     rows = read_memory(graph)
     together = np.array([*parent.held_out, *scores])
     setting = set_limits(together, rate)
-    golden = golden_scores(load_for_fitting(graph), parent.golden, setting.limits)
+    golden = golden_scores(load_for_fitting(graph).runtime, parent.golden, setting.limits)
     _check_golden(parent, golden)
     kept = {row.tobytes() for row in memory.old} & {row.tobytes() for row in rows}
     added = SplitDigest(files=len(files), sha256=digest(files))

@@ -38,6 +38,9 @@ class OpenVino:
             self._shape = [1, *(size.get_length() for size in list(graph.input().partial_shape)[1:])]
             graph.reshape(self._shape)
             self._compiled = core.compile_model(graph, "CPU", settings)
+            # Fills the bindings' table of types while there is one thread: two that fill it at once wait for each other
+            # for ever, one for the table, one for the interpreter's lock.
+            self._compiled.input().get_element_type().to_dtype()
         except Exception as error:  # the bindings raise many types of their own
             raise RuntimeFault(f"OpenVINO does not load this graph: {first_line(error)}") from error
         self._outputs = [output.get_any_name() for output in self._compiled.outputs]

@@ -1,5 +1,7 @@
 """Engines are interchangeable: each gives the golden scores, none changes a verdict, none switches precision."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +50,38 @@ def test_every_runtime_answers_the_same_alone_and_in_a_crowd(
     for index, finding in enumerate([*crowd, *map(again.find, frames)]):
         assert finding.score == alone[index % len(frames)].score
         assert np.array_equal(finding.heatmap, alone[index % len(frames)].heatmap)
+
+
+_FIRST_RUNS_TOGETHER = """
+import sys, threading
+sys.setswitchinterval(1e-7)
+from pathlib import Path
+from inspection.package import read_package
+from inspection.runtime import load_runtime
+package = read_package(Path(sys.argv[2]))
+runtime = load_runtime(sys.argv[1], package.model, 1, parallel=2)
+frame = package.golden[package.manifest.golden[0].name][None]
+both = threading.Barrier(2)
+def first_run():
+    both.wait()
+    runtime.run(frame)
+threads = [threading.Thread(target=first_run) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_two_threads_may_make_the_very_first_runs(runtime: str, vial_package: Path) -> None:
+    """Several processes, for the hang that this once was came about in one of four."""
+    command = [sys.executable, "-c", _FIRST_RUNS_TOGETHER, runtime, str(vial_package)]
+
+    processes = [subprocess.Popen(command) for _ in range(6)]
+    try:
+        assert [process.wait(timeout=120) for process in processes] == [0] * 6
+    finally:
+        for process in processes:
+            process.kill()
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

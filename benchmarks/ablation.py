@@ -52,8 +52,9 @@ def table(found: Found, variants: Iterable[str]) -> list[str]:
     for variant in variants:
         values = np.array([result[variant] for result in found.values()])
         change = values - [result["baseline"] for result in found.values()]
-        spread = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else float("nan")
-        mean = "" if variant == "baseline" else f"{change.mean():+.1f} ± {spread:.1f}"
+        mean = "" if variant == "baseline" else f"{change.mean():+.1f}"
+        if mean and len(change) > 1:
+            mean += f" ± {change.std(ddof=1) / np.sqrt(len(change)):.1f}"
         lines.append(f"| {variant} | {' | '.join(f'{value:.1f}' for value in values)} | {mean} |")
     return lines
 

@@ -35,20 +35,21 @@ _EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to build the memory. `neighbours` is the side of the square of cells that features are averaged over,
-    `position` the weight of a cell's place beside its features, `turns` how many turned copies of each image are
-    learnt, `nearest` the neighbours of equation 7's weight (0: no weight), `top` the cells whose mean is the score."""
+    """One way to build the memory, by default the product's. `neighbours` is the side of the square of cells that
+    features are averaged over, `position` the weight of a cell's place beside its features, `turns` how many turned
+    copies of each image are learnt, `nearest` the neighbours of equation 7's weight (0: no weight), `top` the cells
+    whose mean is the score, `smooth` the side of the square of cells that the heatmap is averaged over."""
 
-    size: int = 384
-    region: str = "auto"
-    stride: int = 16
+    size: int = FitOptions.size
+    region: str = FitOptions.region
+    stride: int = FitOptions.stride
     maps: tuple[str, ...] = BACKBONE_OUTPUTS
     neighbours: int = 3
     whiten: bool = False
     standardise: bool = False
     position: float = 0.0
     turns: int = 0
-    bank: int = 2000
+    bank: int = FitOptions.bank
     nearest: int = 0
     top: int = 1
     smooth: int = 1

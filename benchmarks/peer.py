@@ -15,12 +15,12 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.accuracy import CATEGORIES
 from benchmarks.peer_process import machine, pin, say, versions
 from benchmarks.peer_systems import DOWNLOADED, downloaded, fit_ours, fit_peer, quantize_ours, score
 from benchmarks.peer_table import table
 from benchmarks.peer_timing import time_all
 
-CATEGORIES = {"bottle": ("mvtec", "mvtec_ad"), "capsule": ("mvtec", "mvtec_ad"), "macaroni1": ("visa", "visa")}
 BACKBONES = {"resnet18": "resnet18_s8_s16.onnx"}
 INSTALL = (
     "make the peer's environment with `python -m venv PEER && PEER/bin/python -m pip install "

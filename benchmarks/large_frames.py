@@ -47,7 +47,7 @@ def large_frames(context: click.Context, runs: int) -> None:
 def one(size: str, engine: str, kind: str, runs: int) -> None:
     """The figures of one row."""
     width, height = map(int, size.split("x"))
-    graph.UNTILED_PIXELS = 0 if kind == "tiled" else sys.maxsize
+    vars(graph)["UNTILED_PIXELS"] = 0 if kind == "tiled" else sys.maxsize
     geometry = Geometry(height=height, width=width, aspect=width / height)
     backbone = load_backbone("efficientnet_lite0")
     features = graph.features_graph(backbone.model, backbone.channels, geometry, 16)

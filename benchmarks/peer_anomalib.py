@@ -168,7 +168,7 @@ def _dinomaly() -> Any:
 def starts_offline(job: dict[str, Any]) -> None:
     """Whether EfficientAD or Dinomaly takes its first training step with no network, and what it says if not."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    socket.socket.connect = _no_network  # type: ignore[method-assign,assignment]
+    socket.socket.connect = _no_network  # type: ignore[method-assign]
     socket.getaddrinfo = _no_network  # type: ignore[assignment]
     from anomalib.engine import Engine
     from anomalib.models import Dinomaly, EfficientAd

@@ -100,14 +100,20 @@ def downloaded(key: str, python: Path, job: dict[str, Any], out: Path) -> dict[s
 def score(files: Sequence[Any], scores: Any, maps: Any, root: Path, size: int) -> dict[str, float | None]:
     """The peer's raw scores and maps `[n, size, size]`, by our metrics."""
     from data.masks import read_mask
-    from training.metrics import aupro, auroc, auroc_interval
+    from training.metrics import auroc, auroc_interval
+    from training.pixel_metrics import count_pixels
 
     defective = np.array([file.defect is not None for file in files])
     empty = np.zeros((size, size), dtype=bool)
     masks = [read_mask(root / file.mask, size, size) if file.mask else empty for file in files]
+    pixels = count_pixels(
+        lambda: ((map_, mask) for map_, mask, bad in zip(maps, masks, defective, strict=True) if bad),
+        (map_ for map_, bad in zip(maps, defective, strict=True) if not bad),
+    )
+    assert pixels
     return {
         "image_auroc": auroc(scores, defective),
         "image_auroc_interval": auroc_interval(scores, defective),  # type: ignore[dict-item]
-        "aupro_30": aupro(list(maps), masks)[0],
-        "pixel_auroc": auroc(maps.ravel(), np.concatenate([mask.ravel() for mask in masks])),
+        "aupro_30": pixels.aupro(0.3),
+        "pixel_auroc": pixels.auroc(),
     }

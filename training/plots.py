@@ -19,6 +19,7 @@ from training.metrics import roc
 
 GOOD, DEFECTIVE, LIMIT = "#4c72b0", "#c44e52", "#333333"
 _TILE = 240
+_LABEL = 20
 
 
 def write_plots(folder: Path, scored: Sequence[Scored], limits: Limits, colour: Colour, title: str) -> list[Path]:
@@ -45,7 +46,7 @@ def _histogram(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
         axes.hist(chosen, bins=bins.tolist(), color=colour, alpha=0.7, label=f"{name} ({len(chosen)})")
     axes.axvline(limits.review_limit, color=LIMIT, linestyle="--", label=f"review limit {limits.review_limit:.3g}")
     axes.axvline(limits.reject_limit, color=LIMIT, linestyle="-", label=f"reject limit {limits.reject_limit:.3g}")
-    axes.set(title=f"{title}: scores", xlabel="anomaly score (distance)", ylabel="images")
+    axes.set(title=f"{title}: scores", xlabel="anomaly score", ylabel="images")
     _tidy(axes)
     axes.legend(frameon=False)
     return figure
@@ -74,7 +75,8 @@ def _errors(scored: Sequence[Scored], limits: Limits, colour: Colour, title: str
     good = sorted((item for item in scored if not item.defective), key=lambda item: -item.score)
     rows = [("lowest-scoring defective", defective[:most]), ("highest-scoring good", good[:most])]
     columns = max(1, *(len(items) for _, items in rows))
-    figure = Figure(figsize=(2.3 * columns, 9.8), layout="constrained")
+    height, width = read_frame(scored[0].path, colour).pixels.shape[:2]
+    figure = Figure(figsize=(2.3 * columns, 4 * 2.3 * height / width + 1.2), layout="constrained")
     figure.suptitle(f"{title}: worst first; framed: wrong at the limits; colours up to each image's own score")
     grid = figure.subplots(4, columns, squeeze=False)
     for axes in grid.ravel():
@@ -88,7 +90,9 @@ def _errors(scored: Sequence[Scored], limits: Limits, colour: Colour, title: str
             grid[2 * row + 1, column].imshow(overlay(small, item.heatmap, _own_scale(item, limits)))
             outcome = item.outcome(limits)
             wrong = (outcome is Outcome.PASS) == item.defective
-            label = f"{item.file.defect or 'good'} {item.path.stem}\n{item.score:.2f} {outcome}"
+            kind = item.file.defect or "good"
+            kind = kind if len(kind) <= _LABEL else kind[: _LABEL - 1] + "…"
+            label = f"{kind} {item.path.stem}\n{item.score:.2f} {outcome}"
             grid[2 * row, column].set_title(label, fontsize=8, color=DEFECTIVE if wrong else "black")
             if wrong:
                 for axes in (grid[2 * row, column], grid[2 * row + 1, column]):

@@ -4,8 +4,10 @@ weights that both sides share, a measured process of ours, and the table."""
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet18
 
 from benchmarks.peer_process import note
+from benchmarks.peer_systems import score
 from benchmarks.peer_table import HEAD, summary, table
 from benchmarks.peer_timing import Worker
 from benchmarks.peer_weights import largest_difference, load_state, resnet_state
@@ -159,3 +162,15 @@ def test_the_command_says_how_to_make_the_peer_s_environment(tmp_path: Path) -> 
 
     assert done.returncode == 1
     assert "python -m venv PEER" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_peers_maps_are_measured_by_our_metrics(tmp_path: Path) -> None:
+    good, bad = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
+    bad[10:20, 10:20] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), bad)
+    files = [SimpleNamespace(defect=None, mask=None), SimpleNamespace(defect="crack", mask="mask.png")]
+    maps = np.stack([good, bad]).astype(np.float32)
+    found = score(files, np.array([0.1, 0.9]), maps, tmp_path, 40)
+    assert found["image_auroc"] == found["pixel_auroc"] == 1
+    assert found["aupro_30"] == pytest.approx(1)
+    assert score(files, np.array([0.9, 0.1]), 1 - maps, tmp_path, 40)["aupro_30"] == pytest.approx(0)

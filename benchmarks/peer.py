@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.accuracy import CATEGORIES
 from benchmarks.peer_process import machine, pin, say, versions
-from benchmarks.peer_systems import DOWNLOADED, downloaded, fit_ours, fit_peer, quantize_ours, score
+from benchmarks.peer_systems import DOWNLOADED, OURS, downloaded, fit_ours, fit_peer, quantize_ours, score
 from benchmarks.peer_table import table
 from benchmarks.peer_timing import time_all
 
@@ -86,7 +86,7 @@ def category(
         "data": str(out / "data" / name), "out": str(out / "peer"), "frame": frame, "files": test,
         "images": len(list((out / "data" / name / "train" / "good").iterdir())),
     }  # fmt: skip
-    ours = fit_ours(name, out, shared)
+    ours = [fit_ours(system, name, out, shared) for system in OURS]
     fitted = fit_peer(python, job, out)
     say(
         f"{name}: weights read back from the file: features differ by {fitted['largest_difference']:.1e} at most, "
@@ -101,9 +101,9 @@ def category(
                        "reference": [bool(stopped) for stopped in raw["stopped"]]})  # fmt: skip
     if not without_downloaded:
         theirs += [downloaded(key, python, job, out) for key in DOWNLOADED]
-    smaller = quantize_ours(name, ours, out)
-    time_all([ours, smaller, *theirs], python, frames, shared["threads"], rounds, out)
-    return {"ours": ours, "int8": smaller, "theirs": theirs}
+    ours += [quantize_ours(system, name, out) for system in OURS]
+    time_all([*ours, *theirs], python, frames, shared["threads"], rounds, out)
+    return {"ours": ours, "theirs": theirs}
 
 
 def images(name: str, data: Path, out: Path, limit: int | None) -> tuple[list[Any], list[str], list[int]]:

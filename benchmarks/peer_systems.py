@@ -12,8 +12,10 @@ import numpy as np
 
 from benchmarks.peer_process import child, note, say
 
-# What makes ours the same method as theirs: no learned head, no region, patches of 8 px.
-OURS_PLAIN = ["--algorithm", "patchcore", "--region", "full", "--stride", "8"]
+# What makes ours the same method as theirs: no learned head, no region. Our search is at stride 16 by default,
+# theirs always at 8.
+PLAIN = ["--algorithm", "patchcore", "--region", "full"]
+OURS = {"ours": PLAIN, "ours, stride 8 as theirs": [*PLAIN, "--stride", "8"]}
 DOWNLOADED = {
     "efficientad": "EfficientAD-S, 256 px, random weights",
     "dinomaly": "Dinomaly ViT-B, 448 px cropped to 392, random weights",
@@ -22,27 +24,34 @@ STARTS = "its weights are here, but fitting it is not part of this"
 STARTS_NOT = "not startable without a network: weights not available"
 
 
-def fit_ours(name: str, out: Path, shared: dict[str, Any]) -> dict[str, Any]:
-    """`inspection train`, then `inspection evaluate`."""
-    package, where = out / f"{name}.onnx", dataset_words(name, out)
+def fit_ours(system: str, name: str, out: Path, shared: dict[str, Any]) -> dict[str, Any]:
+    """`inspection train`, then `inspection evaluate`, of one of `OURS`."""
+    stem = _stem(system)
+    package, where = out / f"{stem}.onnx", dataset_words(name, out)
     options = ["--backbone", shared["backbone"], *(f"--{key}={shared[key]}" for key in ("size", "bank", "seed"))]
-    say(f"{name}: ours is fitted")
-    words = ["fit", "train", "anomaly", *where, "--out", str(package), *options, *OURS_PLAIN]
-    fitted = child([sys.executable, "-m", "benchmarks.peer_ours", *words], out / "ours-fit.json")
-    return {"name": "ours", **fitted, **evaluated(package, where, out / "ours.json"), "exports": exports_of(package)}
+    say(f"{name}: {system} is fitted")
+    words = ["fit", "train", "anomaly", *where, "--out", str(package), *options, *OURS[system]]
+    fitted = child([sys.executable, "-m", "benchmarks.peer_ours", *words], out / f"{stem}-fit.json")
+    return {"name": system, **fitted, **evaluated(package, where, out / f"{stem}.json"), "exports": exports_of(package)}
 
 
-def quantize_ours(name: str, ours: dict[str, Any], out: Path) -> dict[str, Any]:
-    """`inspection quantize` and `inspection evaluate`: ours in int8. Its flips are counted against its parent's."""
-    package, system = out / f"{name}-int8.onnx", {"name": "ours, int8", "parent": ours["name"], "exports": []}
-    where = dataset_words(name, out)
+def quantize_ours(parent: str, name: str, out: Path) -> dict[str, Any]:
+    """`inspection quantize` and `inspection evaluate`: one of `OURS` in int8. Its flips are counted against its
+    parent's."""
+    stem = _stem(parent)
+    package, where = out / f"{stem}-int8.onnx", dataset_words(name, out)
+    system: dict[str, Any] = {"name": f"{parent}, int8", "parent": parent, "exports": []}
     if not package.is_file():
-        say(f"{name}: ours is quantized")
-        words = ["quantize", str(out / f"{name}.onnx"), *where, "--out", str(package), "--version", "1.1.0"]
+        say(f"{name}: {parent} is quantized")
+        words = ["quantize", str(out / f"{stem}.onnx"), *where, "--out", str(package), "--version", "1.1.0"]
         done = subprocess.run([sys.executable, "-m", "inspection", *words], capture_output=True, text=True, check=False)
         if done.returncode:
             return system | {"note": done.stderr.strip().splitlines()[-1]}
-    return system | evaluated(package, where, out / "int8.json") | {"exports": exports_of(package)}
+    return system | evaluated(package, where, out / f"{stem}-int8.json") | {"exports": exports_of(package)}
+
+
+def _stem(system: str) -> str:
+    return system.replace(", ", "-").replace(" ", "-")
 
 
 def dataset_words(name: str, out: Path) -> list[str]:

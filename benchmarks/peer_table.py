@@ -27,34 +27,32 @@ _PERCENT = {"image_auroc", "aupro_30"}
 def table(machine: str, versions: str, categories: Mapping[str, Mapping[str, Any]]) -> str:
     """The machine, one row for each category and system, and below it every runtime that was timed.
 
-    `categories` maps a name to `ours`, `int8` (it too ours) and `theirs` (a list): each a system with `name`, figures,
-    `note` and `runtimes` (each with `name`, `p50`, `p99`, `cpu_ms`, `images_per_second`, `serving_mb`, `flips`,
-    `images`).
+    `categories` maps a name to `ours` and `theirs`, two lists of systems, each with `name`, figures, `note` and
+    `runtimes` (each with `name`, `p50`, `p99`, `cpu_ms`, `images_per_second`, `serving_mb`, `flips`, `images`). Ratios
+    are with the first of ours.
     """
     lines = [machine, "", versions, "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     details = []
     for category, systems in categories.items():
-        ours = systems["ours"]
-        for system in (ours, *([systems["int8"]] if "int8" in systems else []), *systems["theirs"]):
-            lines.append(row(category, system, None if system is ours else ours))
+        first = systems["ours"][0]
+        for system in (*systems["ours"], *systems["theirs"]):
+            lines.append(row(category, system, None if system is first else first))
             details += [detail(category, system["name"], runtime) for runtime in system.get("runtimes", ())]
-    lines += ["", "In brackets: ours divided by theirs.", ""]
-    lines += [marks(category, systems) for category, systems in categories.items()]
+    lines += ["", "In brackets: the first row's figure divided by this row's.", ""]
+    for category, systems in categories.items():
+        fitted = [system for system in systems["theirs"] if "fit_s" in system]
+        lines += [marks(category, mine, theirs) for mine in systems["ours"] for theirs in fitted]
     lines += ["", "Every runtime:", ""]
     lines += ["| category | system | runtime | ms p50 | ms p99 | CPU ms | images/s | serving MB | labels that flip |"]
     return "\n".join([*lines, "|" + "---|" * 9, *details, ""])
 
 
-def marks(category: str, systems: Mapping[str, Any]) -> str:
-    """How many times less time and memory ours takes than the first of theirs, the same method, each in its best
-    runtime."""
-    ours, theirs = ({**system, **best(system)} for system in (systems["ours"], systems["theirs"][0]))
+def marks(category: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """How many times less time and memory one of ours takes than one of theirs, each in its best runtime."""
+    ours, other = ({**system, **best(system)} for system in (mine, theirs))
     asked = {"latency": "p50", "processor time a frame": "cpu_ms", "fitting": "fit_s", "peak memory": "peak_mb"}
-    parts = [f"{name} {theirs[key] / ours[key]:.1f} x" for name, key in asked.items() if key in ours and key in theirs]
-    smaller = best(systems.get("int8", {}))
-    if smaller and "p50" in theirs:
-        parts.append(f"latency in int8 {theirs['p50'] / smaller['p50']:.1f} x")
-    return f"- {category}, {systems['theirs'][0]['name']} / ours: {', '.join(parts)}"
+    parts = [f"{name} {other[key] / ours[key]:.1f} x" for name, key in asked.items() if key in ours and key in other]
+    return f"- {category}, {theirs['name']} / {mine['name']}: {', '.join(parts)}"
 
 
 def best(system: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -94,11 +94,12 @@ class Detector:
         for golden in self.manifest.golden:
             score = self._find_prepared(self.package.golden[golden.name], runtime).score
             outcome = decide(score, self.manifest.limits).outcome
-            close = math.isclose(score, golden.score, rel_tol=0, abs_tol=self.manifest.golden_tolerance)
+            wanted = golden.score_in(runtime.name)
+            close = math.isclose(score, wanted, rel_tol=0, abs_tol=self.manifest.golden_tolerance)
             if not close or outcome is not golden.outcome:
                 raise GoldenMismatch(
                     f"{self.package.source} gives {score:.6g} ({outcome}) for its golden frame {golden.name!r}, gave "
-                    f"{golden.score:.6g} ({golden.outcome}) when it was made; this machine must not serve it with "
+                    f"{wanted:.6g} ({golden.outcome}) when it was made; this machine must not serve it with "
                     f"{runtime.name}"
                 )
 

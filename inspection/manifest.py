@@ -62,11 +62,17 @@ class LimitsInfo(_Part):
 
 
 class GoldenFrame(_Part):
-    """A stored model input with what the package said of it when it was made."""
+    """A stored model input with what the package said of it when it was made. Engines round int8 and bf16 differently:
+    `scores` are those of the ones, by name, that gave another than `score`."""
 
     name: str
     score: FiniteFloat
     outcome: Outcome
+    scores: dict[str, FiniteFloat] = {}
+
+    def score_in(self, runtime: str) -> float:
+        """The score in the engine of this name."""
+        return self.scores.get(runtime, self.score)
 
 
 class RuntimeFigures(_Part):

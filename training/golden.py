@@ -1,6 +1,6 @@
 """Golden frames: model inputs that travel with the package, and what it said of them when it was made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,3 +27,14 @@ def golden_scores(detector: Runtime, frames: dict[str, Pixels], limits: Limits) 
     """Score and verdict of each frame."""
     scores = {name: float(detector.run(pixels[None])["score"][0]) for name, pixels in frames.items()}
     return [GoldenFrame(name=n, score=score, outcome=decide(score, limits).outcome) for n, score in scores.items()]
+
+
+def in_every(engines: Mapping[str, Sequence[GoldenFrame]]) -> list[GoldenFrame]:
+    """The frames as the first of the engines saw them, with the scores of those that gave others."""
+    first, *others = engines
+    found = []
+    for index, frame in enumerate(engines[first]):
+        scores = {name: engines[name][index].score for name in others}
+        different = {name: score for name, score in scores.items() if score != frame.score}
+        found.append(frame.model_copy(update={"scores": different}))
+    return found

@@ -42,6 +42,16 @@ def test_a_score_that_left_its_tolerance_stops_the_load(package: Package) -> Non
         Detector(resealed(package, golden=[moved, *others]))
 
 
+def test_an_engine_is_held_to_its_own_golden_score(package: Package) -> None:
+    first, *others = package.manifest.golden
+    moved = first.model_copy(update={"scores": {"openvino": first.score + 2 * package.manifest.golden_tolerance}})
+    rounded = resealed(package, golden=[moved, *others])
+
+    Detector(rounded, "onnxruntime")
+    with pytest.raises(GoldenMismatch, match="must not serve it with openvino"):
+        Detector(rounded, "openvino")
+
+
 def test_a_verdict_that_flips_stops_the_load(package: Package) -> None:
     with pytest.raises(GoldenMismatch, match="must not serve"):
         Detector(resealed(package, limits=Limits(review_limit=0.0, reject_limit=0.0)))

@@ -14,11 +14,13 @@ import pytest
 from data.splits import SplitFile
 from inspection.detector import Detector
 from inspection.frames import read_frame
+from inspection.manifest import GoldenFrame
 from inspection.package import Package, read_package, seal, write_package
 from inspection.runtime import RUNTIMES
 from inspection.verdict import Outcome, decide
 from tests.training.conftest import Say, files_in
 from training.evaluate import Scored
+from training.golden import in_every
 from training.new_precision import AccuracyLost, accept, between_runtimes, draft
 from training.new_version import Compared, GoldenVerdictFlips
 from training.quantize import kept_float
@@ -40,6 +42,16 @@ def int8(vial_package: Path, vial_dataset: Path, tmp_path_factory: pytest.TempPa
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_int8_version_gives_its_golden_scores_in_every_runtime(runtime: str, int8: Path) -> None:
     assert Detector(read_package(int8), runtime).runtime == runtime
+
+
+def test_each_engines_own_golden_scores_are_kept() -> None:
+    def seen(*scores: float) -> list[GoldenFrame]:
+        return [GoldenFrame(name=f"f{i}", score=score, outcome=Outcome.PASS) for i, score in enumerate(scores)]
+
+    first, second = in_every({"onnxruntime": seen(0.5, 0.7), "openvino": seen(0.52, 0.7)})
+
+    assert (first.score_in("onnxruntime"), first.score_in("openvino")) == (0.5, 0.52)
+    assert second.scores == {} and second.score_in("openvino") == 0.7
 
 
 def test_the_version_knows_what_it_is_and_where_it_comes_from(int8: Path, package: Package) -> None:

@@ -69,7 +69,8 @@ class PatchCoreHead(PatchCore):
         seen, judges = np.flatnonzero(~unseen), np.flatnonzero(unseen if unseen.any() else ~unseen)
         random = np.random.default_rng(self._seed)
         used = np.sort(random.choice(seen, min(len(seen), _IMAGES), replace=False))
-        runtimes = [load_for_fitting(self.graph(without=fold, maps=True)) for fold in range(len(self._folds))]
+        graphs = (self.graph(without=fold, maps=True) for fold in range(len(self._folds)))
+        runtimes = [load_for_fitting(graph, alone=False) for graph in graphs]
         examples = _Examples(images, used, runtimes, self._geometry.cells, self._seed)
         each = runtimes[0].each
         with closing(each(examples.painted, count())) as painted:

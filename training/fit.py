@@ -34,7 +34,7 @@ from training.limits import set_limits
 from training.options import FitOptions
 
 _PROGRAM_MB = 300
-_TORCH_MB = 700
+_TORCH_MB = 900
 _BYTES_PER_PIXEL = 400
 _TILED_BYTES_PER_PIXEL = 60  # of what an input has more than the largest that runs whole
 

@@ -29,7 +29,7 @@ class FitOptions:
     folds: int = 5
     seed: int = 0
     false_reject_rate: float = 0.02
-    memory_mb: int = 512
+    memory_mb: int = 384
     colour: Colour = "rgb"
     name: str | None = None
     version: str = "1.0.0"

@@ -109,7 +109,7 @@ def test_the_manifest_says_how_it_was_made(train: Callable[..., Path], vial_data
     assert (manifest.name, manifest.version, manifest.product) == ("line-4", "2.3.4", "vial")
     assert (manifest.algorithm, manifest.backbone.name) == ("patchcore", "efficientnet_lite0")
     assert manifest.backbone.licence == "Apache-2.0"
-    assert {"size": 128, "bank": 80, "folds": 2, "seed": 9, "memory_mb": 512}.items() <= manifest.parameters.items()
+    assert {"size": 128, "bank": 80, "folds": 2, "seed": 9, "memory_mb": 384}.items() <= manifest.parameters.items()
     assert manifest.limits_info.false_reject_rate == 0.1
     assert manifest.limits_info.held_out_good == 20
     assert manifest.limits_info.held_out_median < manifest.limits_info.held_out_maximum

@@ -91,7 +91,7 @@ def seal(
     del sealed.metadata_props[:]
     entries = {_MANIFEST: manifest.model_dump_json()}
     entries |= {_GOLDEN + name: base64.b64encode(encode_png(golden[name])).decode() for name in names}
-    kept = sorted(bytes.fromhex(sha256)[:_KEPT] for sha256 in trained)
+    kept = sorted({bytes.fromhex(sha256)[:_KEPT] for sha256 in trained})
     entries[_TRAINED] = base64.b64encode(b"".join(kept)).decode()
     if len(scores := np.sort(np.array([*held_out], dtype="<f4"))):
         entries[_HELD_OUT] = base64.b64encode(scores.tobytes()).decode()

@@ -33,9 +33,8 @@ def encode_region_mask(inside: NDArray[np.bool_]) -> str:
     return base64.b64encode(encoded.tobytes()).decode()
 
 
-@lru_cache(maxsize=8)
-def read_region_mask(text: str, height: int, width: int) -> NDArray[np.bool_]:
-    """The mask in `text` for a frame `[height, width]`, read-only. Raises RegionInvalid."""
+def decode_region_mask(text: str) -> NDArray[np.bool_]:
+    """The mask `[H, W]` in `text`, of the size it was drawn in. Raises RegionInvalid."""
     try:
         data = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
@@ -43,7 +42,14 @@ def read_region_mask(text: str, height: int, width: int) -> NDArray[np.bool_]:
         image = None
     if image is None:
         raise RegionInvalid("the package's region of interest cannot be read; get the package again")
-    inside = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    return np.asarray(image > 0)
+
+
+@lru_cache(maxsize=8)
+def read_region_mask(text: str, height: int, width: int) -> NDArray[np.bool_]:
+    """The mask in `text` for a frame `[height, width]`, read-only. Raises RegionInvalid."""
+    drawn = decode_region_mask(text).astype(np.uint8)
+    inside = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST) > 0
     inside.flags.writeable = False
     return inside
 

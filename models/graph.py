@@ -7,14 +7,13 @@ so nothing is exported and nothing can differ.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import compose, version_converter
 
 from inspection.preprocess import Geometry
-from inspection.region import read_region_mask
+from inspection.region import decode_region_mask
 from models.nearest import nearest_graph
 from models.onnx_text import OPSET, parse
 from models.tiles import UNTILED_PIXELS, tiled
@@ -190,11 +189,14 @@ def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
     """Which cells `[rows, columns]` of the model input touch the region of interest."""
     if geometry.mask is None:
         return np.ones(geometry.cells, dtype=bool)
-    side = 1024  # of the longer side: enough to see what a cell touches
-    scale = side / max(1.0, geometry.aspect)
-    inside = geometry.crop(read_region_mask(geometry.mask, round(scale), round(scale * geometry.aspect)))
-    shares = cv2.resize(inside.astype(np.float32), geometry.cells[::-1], interpolation=cv2.INTER_AREA)
-    return np.asarray(shares > 0)
+    inside = geometry.crop(decode_region_mask(geometry.mask))
+    sums = np.pad(inside.cumsum(axis=0, dtype=np.int64).cumsum(axis=1), ((1, 0), (1, 0)))
+    (top, bottom), (left, right) = (
+        (np.arange(count) * length // count, -(-(np.arange(count) + 1) * length // count))
+        for count, length in zip(geometry.cells, inside.shape, strict=True)
+    )
+    counts = sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
+    return np.asarray(counts > 0)
 
 
 def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:

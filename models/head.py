@@ -34,11 +34,12 @@ _CELLS = BATCH * 64 * 64  # of the examples that go through the network at once
 
 @dataclass(frozen=True)
 class Example:
-    """One image's features `[C, h, w]` at both strides and its distance map, and which share of each cell `[h, w]` is
-    defect."""
+    """One image's features `[C, h, w]` at both strides and its distance map, which share of each cell `[h, w]` is
+    defect, and which cells `[h, w]` are inspected: the others teach nothing."""
 
     maps: Maps
     defect: NDArray[np.float32]
+    inside: NDArray[np.bool_]
 
 
 class Head(nn.Module):
@@ -135,7 +136,7 @@ def _moments(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 
 def _losses(head: Head, batch: list[Example]) -> Iterator[Tensor]:
     """Parts whose sum is the batch's loss, each of so few examples that their gradients take bounded memory."""
-    targets = [_Target.of(example.defect) for example in batch]
+    targets = [_Target.of(example) for example in batch]
     defective = sum(float(target.weight[target.defective > 0].sum()) for target in targets)
     together = max(1, _CELLS // batch[0].defect.size)
     for start in range(0, len(batch), together):
@@ -151,13 +152,13 @@ class _Target(NamedTuple):
     weight: Tensor
 
     @classmethod
-    def of(cls, defect: NDArray[np.float32]) -> "_Target":
+    def of(cls, example: Example) -> "_Target":
         """A large defect counts more than a small one, but not by as much as it has more cells: else the small ones,
         which are hard to see, would hardly be learnt."""
-        share = torch.from_numpy(defect)
-        defective = (share >= _DEFECT_SHARE).float()
+        share, inside = torch.from_numpy(example.defect), torch.from_numpy(example.inside)
+        defective = ((share >= _DEFECT_SHARE) & inside).float()
         each = min(1.0, (_SMALL / max(1.0, float(defective.sum()))) ** 0.5)
-        weight = torch.where(defective > 0, each, torch.where(share > 0, 0.0, _GOOD_WEIGHT))
+        weight = torch.where(defective > 0, each, torch.where((share > 0) | ~inside, 0.0, _GOOD_WEIGHT))
         return cls(defective, weight)
 
 

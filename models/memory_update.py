@@ -112,15 +112,23 @@ def with_memory(model: onnx.ModelProto, rows: Rows) -> onnx.ModelProto:
     for end, values in stored_bank(rows).items():
         tensor = _initializer(made, end)
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-    others = [info for info in made.graph.value_info if not info.name.startswith(_MEMORY)]  # sizes of the old memory
-    del made.graph.value_info[:]
-    made.graph.value_info.extend(others)
+    for graph in _graphs(made):  # sizes of the old memory
+        others = [info for info in graph.value_info if not info.name.startswith(_MEMORY)]
+        del graph.value_info[:]
+        graph.value_info.extend(others)
     onnx.checker.check_model(made)
     return made
 
 
 def _initializer(model: onnx.ModelProto, end: str) -> onnx.TensorProto:
-    found = [each for each in model.graph.initializer if each.name.startswith(_MEMORY) and each.name.endswith(end)]
+    known = [each for graph in _graphs(model) for each in graph.initializer]
+    found = [each for each in known if each.name.startswith(_MEMORY) and each.name.endswith(end)]
     if len(found) != 1:
         raise GraphNotUpdatable("this package's graph has no memory that could be brought up to date; train anew")
     return found[0]
+
+
+def _graphs(model: onnx.ModelProto) -> list[onnx.GraphProto]:
+    """The graph, and the bodies of its loops: where there are many patches the search runs in one, block by block."""
+    loops = [node for node in model.graph.node if node.op_type == "Scan"]
+    return [model.graph, *(attribute.g for node in loops for attribute in node.attribute if attribute.name == "body")]

@@ -11,7 +11,8 @@ from models.onnx_text import parse
 MOST_BYTES = 2**26  # of the products of all patches with the whole bank
 BLOCK_BYTES = 2**24
 
-# |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum.
+# |q - b|^2 = |q|^2 + (|b|^2 - 2 q.b): the bracket is one Gemm, and |q|^2 is added after the minimum. OpenVINO's minimum
+# and Relu make a number of what is none: features that are not finite are kept apart, so that the unit has no score.
 _MEMORY = """
 memory (float[P, {channels}] rows) => (float[N, 1, {height}, {width}] distance)
 <int64[1] last = {{1}}, int64[4] shape = {{-1, 1, {rows}, {columns}}}{more},
@@ -20,7 +21,11 @@ memory (float[P, {channels}] rows) => (float[N, 1, {height}, {width}] distance)
     own = ReduceSumSquare <keepdims = 0> (rows, last)
     squared = Add (nearest, own)
     positive = Relu (squared)
-    root = Sqrt (positive)
+    plain = Sqrt (positive)
+    not_a_number = IsNaN (own)
+    endless = IsInf (own)
+    unknown = Or (not_a_number, endless)
+    root = Where (unknown, own, plain)
     grid = Reshape (root, shape)
     large = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">
         (grid, , scales)

@@ -31,7 +31,7 @@ class PatchCore:
 
     `memory_mb` bounds the patch features that are kept, whatever the number of images: beyond it each patch of each
     image has the same chance to stay. `bank` is the number of rows in the memory that is served, `stride` the side in
-    pixels of model input of the patches that are compared with it, 8 or 16.
+    pixels of model input of the patches that are compared with it, 8 or 16. There are `images`, and `copies` of each.
     """
 
     OPTIONS: ClassVar[tuple[str, ...]] = ("bank", "stride", "folds", "memory_mb", "seed")
@@ -45,6 +45,7 @@ class PatchCore:
         stride: int,
         folds: int,
         images: int,
+        copies: int = 0,
         memory_mb: int,
         seed: int,
     ) -> None:
@@ -54,7 +55,7 @@ class PatchCore:
         channels = sum(backbone.channels)
         rows, columns = geometry.height // stride, geometry.width // stride
         most = memory_mb * 2**20 // (channels * _BYTES + _ROW_OVERHEAD)
-        largest_fold = -(-images // folds) * rows * columns
+        largest_fold = -(-images // folds) * (1 + copies) * rows * columns
         capacity = max(1, min(most // folds, largest_fold))
         self._folds = [Reservoir(capacity, channels, seed + fold) for fold in range(folds)]
         self._picked: dict[int | None, NDArray[np.float32]] = {}

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
+from inspection.preprocess import CELL
 from models.fitting_runtime import FittingRuntime, load_for_fitting
-from models.graph import BACKBONE_OUTPUTS, HeadScale
+from models.graph import BACKBONE_OUTPUTS, HeadScale, inside_cells
 from models.images import GoodImages
 from models.patchcore import PatchCore
 from models.synthetic import paint_defects, vary
@@ -71,12 +72,13 @@ class PatchCoreHead(PatchCore):
         used = np.sort(random.choice(seen, min(len(seen), _IMAGES), replace=False))
         graphs = (self.graph(without=fold, maps=True) for fold in range(len(self._folds)))
         runtimes = [load_for_fitting(graph, alone=False) for graph in graphs]
-        examples = _Examples(images, used, runtimes, self._geometry.cells, self._seed)
+        inside = inside_cells(self._geometry)
+        examples = _Examples(images, used, runtimes, inside, self._seed)
         each = runtimes[0].each
         with closing(each(examples.painted, count())) as painted:
             plain = each(examples.plain, used[:_REFERENCES])
             head = train_head(plain, painted, steps=self._steps, seed=self._seed, done=lambda: done(1))
-        self._head = head.weights(), _scale(each(examples.plain, judges[:_REFERENCES]), head)
+        self._head = head.weights(), _scale(each(examples.plain, judges[:_REFERENCES]), head, inside)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class _Examples:
     images: GoodImages
     used: NDArray[np.intp]
     runtimes: list[FittingRuntime]
-    cells: tuple[int, int]
+    inside: NDArray[np.bool_]  # which cells are inspected
     seed: int
 
     def maps(self, pixels: Pixels, index: int) -> "Maps":
@@ -110,15 +112,24 @@ class _Examples:
         pixels = vary(random, self.images.prepared(index))
         defect = np.zeros(pixels.shape[:2], dtype=bool)
         if random.random() < _DEFECTIVE:
-            pixels, defect = paint_defects(random, pixels, self.images.prepared(other), self.images.product(index))
-        return Example(self.maps(pixels, index), cell_shares(defect, *self.cells))
+            pixels, defect = paint_defects(random, pixels, self.images.prepared(other), self._where(index))
+        return Example(self.maps(pixels, index), cell_shares(defect, *self.inside.shape), self.inside)
+
+    def _where(self, index: int) -> NDArray[np.bool_] | None:
+        """Where defects are painted on an image `[H, W]`: on the product, as far as it is inspected."""
+        product = self.images.product(index)
+        if self.inside.all():
+            return product
+        inside = np.kron(self.inside, np.ones((CELL, CELL), dtype=bool))
+        on_product = inside if product is None else inside & product
+        return on_product if on_product.any() else inside
 
 
-def _scale(good: Iterable["Maps"], head: "Head") -> HeadScale:
-    """From what memory and head say of good images."""
+def _scale(good: Iterable["Maps"], head: "Head", inside: NDArray[np.bool_]) -> HeadScale:
+    """From what memory and head say of the cells of good images that are `inside` the region of interest."""
     farthest, usual, strongest = [], [], []
     for maps in good:
-        logits = head.logits(maps)
+        logits = head.logits(maps)[inside]
         farthest.append(maps[2].max())
         usual.append(logits.mean())
         strongest.append(logits.max())

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.splits import SplitFile, digest
+from data.splits import SplitFile
 from inspection.frames import Pixels, read_frame
-from inspection.manifest import Manifest, SplitDigest
+from inspection.manifest import Manifest
 from inspection.preprocess import FrameWrongGeometry, prepare
 from training.quantize import MOST
 
 
-def calibration_frames(files: Sequence[SplitFile], root: Path, manifest: Manifest) -> tuple[list[Pixels], SplitDigest]:
-    """Model inputs of at most `MOST` different files, spread by their SHA-256, and the digest of the files used.
+def calibration_frames(
+    files: Sequence[SplitFile], root: Path, manifest: Manifest
+) -> tuple[list[Pixels], list[SplitFile]]:
+    """Model inputs of at most `MOST` different files, spread by their SHA-256, and the files used.
 
     Raises FrameWrongGeometry and what reading a frame raises.
     """
@@ -24,4 +26,4 @@ def calibration_frames(files: Sequence[SplitFile], root: Path, manifest: Manifes
             frames.append(prepare(read_frame(path, manifest.input.colour).pixels, manifest.input))
         except FrameWrongGeometry as error:
             raise FrameWrongGeometry(f"{path}: {error}") from error
-    return frames, SplitDigest(files=len(used), sha256=digest(used))
+    return frames, used

@@ -17,7 +17,7 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.heatmap import Heatmap, enlarge
 from inspection.package import Package
-from inspection.preprocess import FrameWrongGeometry
+from inspection.preprocess import CELL, FrameWrongGeometry
 from inspection.verdict import Limits, Outcome, decide
 from training.metrics import auroc, auroc_interval, clopper_pearson
 from training.pixel_metrics import count_pixels
@@ -96,7 +96,7 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
         },
         "image_auroc": auroc(scores, defective),
         "image_auroc_interval": auroc_interval(scores, defective),
-        **_pixel_figures(scored, root, manifest.input.height, manifest.input.width),
+        **_pixel_figures(scored, root),
         "per_defect": _per_defect(scored, outcomes),
         "detection_rate": _rate(outcomes, defective),
         "false_reject_rate": _rate(outcomes, ~defective),
@@ -111,11 +111,11 @@ def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[st
     }
 
 
-def _pixel_figures(scored: Sequence[Scored], root: Path, height: int, width: int) -> dict[str, float | None]:
-    """Pixel metrics at the model input's resolution, over good images and defective ones with a mask.
-
-    The maps are kept on the detector's grid and enlarged one at a time.
+def _pixel_figures(scored: Sequence[Scored], root: Path) -> dict[str, float | None]:
+    """Pixel metrics of the whole frame at the model input's resolution, over good images and defective ones with a
+    mask. The maps are kept on the detector's grid and enlarged one at a time.
     """
+    height, width = (CELL * cells for cells in scored[0].heatmap.shape)
     marked = [item for item in scored if item.file.mask]
     good = [item for item in scored if not item.file.mask and not item.defective]
 

@@ -25,10 +25,11 @@ from inspection.preprocess import Geometry
 from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
 from models.fitting_runtime import load_for_fitting
+from models.graph import inside_cells
 from models.patchcore import PatchCore
 from models.tiles import UNTILED_PIXELS
 from training.folds import copies_of, held_out_scores, learn
-from training.golden import TOLERANCE, golden_frames, golden_scores
+from training.golden import TOLERANCE, check_spoiled, golden_frames, golden_scores
 from training.images import CACHE_MB, TrainingImages
 from training.limits import set_limits
 from training.options import FitOptions
@@ -36,6 +37,7 @@ from training.options import FitOptions
 _PROGRAM_MB = 300
 _TORCH_MB = 900
 _BYTES_PER_PIXEL = 400
+_FOLD_BYTES_PER_PIXEL = 140  # of each fold's graph, all of which are loaded while a head is trained
 _TILED_BYTES_PER_PIXEL = 60  # of what an input has more than the largest that runs whole
 
 
@@ -53,7 +55,8 @@ def fit_anomaly(
 ) -> Fitted:
     """Fit on the split's training images. `say` is given what a person should know before it starts.
 
-    Raises BadUsage, DatasetMissing (too few images) and what reading a frame, a region or a backbone raises.
+    Raises BadUsage, DatasetMissing (too few images), DetectorBlind, and what reading a frame, a region or a backbone
+    raises.
     """
     options.check()
     created = source_date()
@@ -66,7 +69,8 @@ def fit_anomaly(
     algorithm = kind(
         backbone,
         geometry,
-        images=len(files) * (1 + copies_of(len(files))),
+        images=len(files),
+        copies=copies_of(len(files)),
         **{name: getattr(options, name) for name in kind.OPTIONS},
     )
     say(_what_starts(images, algorithm, options))
@@ -79,7 +83,10 @@ def fit_anomaly(
     with tqdm(total=options.bank, desc="memory", unit="row", disable=quiet) as bar:
         model = algorithm.graph(progress=bar.update)
     setting = set_limits(scores, options.false_reject_rate)
-    golden = golden_frames([images.prepared(int(i)) for i in np.argsort(scores)[[0, len(scores) // 2]]])
+    usual = [images.prepared(int(i)) for i in np.argsort(scores)[[0, len(scores) // 2]]]
+    frames = golden_frames(usual, inside_cells(geometry))
+    golden = golden_scores(load_for_fitting(model).runtime, frames, setting.limits)
+    check_spoiled(golden, setting.limits)
     product = Path(split.category or root.resolve()).name
     manifest = Manifest(
         name=options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", f"{product}-{options.algorithm}").lstrip("-._"),
@@ -99,14 +106,14 @@ def fit_anomaly(
                 "test": SplitDigest(files=len(split.test), sha256=digest(split.test)),
             },
         ),
-        golden=golden_scores(load_for_fitting(model).runtime, golden, setting.limits),
+        golden=golden,
         golden_tolerance=TOLERANCE * max(1.0, setting.limits.reject_limit),
         software=__version__,
         created=created,
     )
     trained = [file.sha256 for file in split.train]
     held_out = {file.path: float(score) for file, score in zip(files, scores, strict=True)}
-    return Fitted(seal(model, manifest, golden, trained, held_out.values()), manifest, held_out)
+    return Fitted(seal(model, manifest, frames, trained, held_out.values()), manifest, held_out)
 
 
 def _what_starts(images: TrainingImages, algorithm: PatchCore, options: FitOptions) -> str:
@@ -134,7 +141,9 @@ def _working_mb(geometry: Geometry, algorithm: PatchCore) -> int:
     program = _PROGRAM_MB + CACHE_MB + (_TORCH_MB if algorithm.steps else 0)
     pixels = geometry.height * geometry.width
     whole = min(pixels, UNTILED_PIXELS)
-    return round(program + (whole * _BYTES_PER_PIXEL + (pixels - whole) * _TILED_BYTES_PER_PIXEL) / 2**20)
+    folds = _FOLD_BYTES_PER_PIXEL * int(algorithm.parameters["folds"]) if algorithm.steps else 0
+    per_pixel = _BYTES_PER_PIXEL + folds
+    return round(program + (whole * per_pixel + (pixels - whole) * _TILED_BYTES_PER_PIXEL) / 2**20)
 
 
 def source_date() -> datetime | None:

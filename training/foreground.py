@@ -1,7 +1,6 @@
 """Where the product is, on a plain background: the rectangle that holds it in every training image."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -18,48 +17,29 @@ _PLAIN = 0.9  # share of the border that must look like background, in every ima
 _MARGIN = 0.03  # of the frame's longer side, on each side of the product
 
 
-@dataclass
-class ProductFinder:
-    """Looks at one frame after another; `bounds` is what holds the product in all of them."""
+def product_bounds(pixels: Pixels) -> Bounds | None:
+    """The rectangle around the product on one frame `[H, W, 3]`, with a margin; None where the background is not plain
+    or nothing is on it."""
+    product, plain = foreground(pixels)
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+    if not is_plain(plain) or not len(rows):
+        return None
+    height, width = product.shape
+    x_margin, y_margin = (_MARGIN * max(height, width) / length for length in (width, height))
+    left, top = columns[0] / width - x_margin, rows[0] / height - y_margin
+    right, bottom = (columns[-1] + 1) / width + x_margin, (rows[-1] + 1) / height + y_margin
+    return max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
 
-    _bounds: list[Bounds] = field(default_factory=list)
-    _plain: bool = True
 
-    def look(self, pixels: Pixels) -> None:
-        """Take a frame `[H, W, 3]` into account."""
-        product, plain = foreground(pixels)
-        self._plain &= is_plain(plain)
-        rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
-        if not len(rows):
-            self._plain = False
-            return
-        height, width = product.shape
-        x_margin, y_margin = (_MARGIN * max(height, width) / length for length in (width, height))
-        self._bounds.append(
-            (
-                columns[0] / width - x_margin,
-                rows[0] / height - y_margin,
-                (columns[-1] + 1) / width + x_margin,
-                (rows[-1] + 1) / height + y_margin,
-            )
-        )
-
-    def bounds(self) -> Bounds:
-        """The rectangle around every product seen, with a margin; the whole frame where the background is not plain."""
-        if not self._plain or not self._bounds:
+def around(products: Iterable[Bounds | None]) -> Bounds:
+    """The rectangle around all of them; the whole frame from the first that is None on, or where there are none."""
+    left, top, right, bottom = 1.0, 1.0, 0.0, 0.0
+    for bounds in products:
+        if bounds is None:
             return WHOLE
-        seen = np.array(self._bounds)
-        left, top = np.maximum(seen[:, :2].min(axis=0), 0.0)
-        right, bottom = np.minimum(seen[:, 2:].max(axis=0), 1.0)
-        return float(left), float(top), float(right), float(bottom)
-
-
-def find_product(frames: Iterable[Pixels]) -> Bounds:
-    """`ProductFinder` over all `frames`."""
-    finder = ProductFinder()
-    for pixels in frames:
-        finder.look(pixels)
-    return finder.bounds()
+        left, top = min(left, bounds[0]), min(top, bounds[1])
+        right, bottom = max(right, bounds[2]), max(bottom, bounds[3])
+    return (float(left), float(top), float(right), float(bottom)) if left < right else WHOLE
 
 
 def is_plain(share: float) -> bool:

@@ -2,25 +2,51 @@
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from inspection.errors import InspectionError
 from inspection.frames import Pixels
 from inspection.manifest import GoldenFrame
 from inspection.runtime import Runtime
-from inspection.verdict import Limits, decide
+from inspection.verdict import Limits, Outcome, decide
 
 TOLERANCE = 0.001
+SPOILED = "spoiled"
 
 
-def golden_frames(good: Sequence[Pixels]) -> dict[str, Pixels]:
-    """The good frames, and the first one with a checkerboard on it that any detector must notice."""
+class DetectorBlind(InspectionError):
+    """The detector does not notice what nobody could miss."""
+
+    code = "detector_blind"
+
+
+def golden_frames(good: Sequence[Pixels], inside: NDArray[np.bool_]) -> dict[str, Pixels]:
+    """The good frames, and the first one with a checkerboard on it that any detector must notice: in the middle, or
+    where only some cells `[rows, columns]` are `inside` the region of interest, all over these."""
     spoiled = good[0].copy()
     height, width = spoiled.shape[:2]
-    rows, columns = np.indices((height // 4, width // 4))
+    rows, columns = np.indices((height, width))
     board = (((rows // 4 + columns // 4) % 2) * 255).astype(np.uint8)
-    top, left = (height - board.shape[0]) // 2, (width - board.shape[1]) // 2
-    spoiled[top : top + board.shape[0], left : left + board.shape[1]] = board[:, :, None]
-    return {**{f"good-{index}": pixels for index, pixels in enumerate(good)}, "spoiled": spoiled}
+    where = cv2.resize(inside.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    if inside.all():
+        middle = slice((height - height // 4) // 2, (height + height // 4) // 2)
+        where[:] = False
+        where[middle, (width - width // 4) // 2 : (width + width // 4) // 2] = True
+    spoiled[where] = board[where][:, None]
+    return {**{f"good-{index}": pixels for index, pixels in enumerate(good)}, SPOILED: spoiled}
+
+
+def check_spoiled(golden: Sequence[GoldenFrame], limits: Limits) -> None:
+    """Raise DetectorBlind where the checkerboard passes."""
+    for frame in golden:
+        if frame.name == SPOILED and frame.outcome is Outcome.PASS:
+            raise DetectorBlind(
+                f"a good image with a checkerboard painted on it scores {frame.score:.4g}, below the review limit of "
+                f"{limits.review_limit:.4g}: this detector would stop nothing; train on more images, all of them good "
+                "and taken alike"
+            )
 
 
 def golden_scores(detector: Runtime, frames: dict[str, Pixels], limits: Limits) -> list[GoldenFrame]:

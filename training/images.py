@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from data.splits import SplitFile
+from inspection.detector import available_cores
 from inspection.frames import Pixels, read_frame
+from inspection.ordered_pool import map_in_order
 from inspection.preprocess import FrameWrongGeometry, Geometry, prepare
-from training.foreground import foreground, is_plain
+from inspection.region import Bounds
+from training.foreground import around, foreground, is_plain, product_bounds
 from training.options import FitOptions
 from training.region import Region, read_region
 
-_LOOKED_AT = 300  # images in which the product is looked for
 CACHE_MB = 256
 
 
@@ -76,10 +79,16 @@ class TrainingImages(PreparedImages):
     """`PreparedImages` of which the first frame and the options give the geometry."""
 
     def __init__(self, files: Sequence[SplitFile], root: Path, options: FitOptions) -> None:
-        looked_at = (read_frame(root / file.path, options.colour).pixels for file in files[:_LOOKED_AT])
+        def bounds(file: SplitFile) -> Bounds | None:
+            return product_bounds(read_frame(root / file.path, options.colour).pixels)
+
+        def find() -> Bounds:
+            with closing(map_in_order(bounds, files, available_cores())) as products:
+                return around(products)
+
         first = read_frame(root / files[0].path, options.colour).pixels
         height, width = first.shape[:2]
-        self.region = read_region(options.region, height, width, looked_at)
+        self.region = read_region(options.region, height, width, find)
         super().__init__(files, root, _geometry(root / files[0].path, first, options, self.region))
 
 

@@ -1,7 +1,7 @@
 """A new version of a package at a lower precision, compared with its parent and accepted or refused."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx
@@ -25,6 +25,9 @@ from training.new_version import (
 )
 
 GOLDEN_TOLERANCE = 0.02  # of the reject limit: one engine rounds differently on another processor
+
+
+DETECTION_TOLERANCE = 0.05  # of the defective units: those near a limit go either way
 
 
 class AccuracyLost(InspectionError):
@@ -81,9 +84,12 @@ def draft(parent: Package, model: onnx.ModelProto, precision: Precision, version
     return parent.manifest.model_copy(update=changes)
 
 
-def sealed(parent: Package, model: onnx.ModelProto, manifest: Manifest) -> bytes:
-    """The new version's bytes, with its parent's golden frames and list of training files."""
-    return seal(model, manifest, parent.golden, parent.trained)
+def sealed(
+    parent: Package, model: onnx.ModelProto, manifest: Manifest, calibrated_on: Iterable[SplitFile] = ()
+) -> bytes:
+    """The new version's bytes, with its parent's golden frames and list of training files, to which belong those it
+    was calibrated on."""
+    return seal(model, manifest, parent.golden, parent.trained | {file.sha256 for file in calibrated_on})
 
 
 def between_runtimes(children: Sequence[Compared], manifest: Manifest) -> list[dict[str, Any]]:
@@ -98,14 +104,22 @@ def between_runtimes(children: Sequence[Compared], manifest: Manifest) -> list[d
 
 
 def accept(parent: Compared, children: Sequence[Compared], tolerance: float) -> None:
-    """Raise AccuracyLost where the image AUROC falls by more than `tolerance` in any runtime."""
-    before = parent.figures["image_auroc"]
+    """Raise AccuracyLost where in any runtime the image AUROC falls by more than `tolerance`, or the share of defective
+    units that are stopped, at the parent's limits, by more than `DETECTION_TOLERANCE`."""
+    before, stopped = parent.figures["image_auroc"], parent.figures["detection_rate"]
     for child in children:
         after = child.figures["image_auroc"]
         if before - after > tolerance:
             raise AccuracyLost(
                 f"image AUROC falls from {before:.4f} to {after:.4f} in {child.runtime}, by more than the tolerance of "
                 f"{tolerance}; keep the fp32 version, or fit with another --backbone"
+            )
+        now = child.figures["detection_rate"]
+        if stopped["rate"] - now["rate"] > DETECTION_TOLERANCE:
+            raise AccuracyLost(
+                f"of {now['total']} defective units {stopped['count']} are stopped at fp32 and {now['count']} in "
+                f"{child.runtime}, fewer by more than one in twenty; keep the fp32 version, or fit with another "
+                "--backbone"
             )
 
 

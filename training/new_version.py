@@ -66,6 +66,8 @@ def check_out(out: Path, package: Path) -> None:
         raise BadUsage(f"--out must end in .onnx, got {out}")
     if out.resolve() == package.resolve():
         raise OutputExists(f"--out {out} is the package itself; a new version is a new file")
+    if out.exists():
+        raise OutputExists(f"--out {out} exists; a new version is a new file, so choose another name")
 
 
 def check_images(files: Sequence[SplitFile], root: Path) -> None:

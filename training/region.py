@@ -1,6 +1,6 @@
 """The `--region` of `inspection train`: from what a person writes to the part of the frame that is inspected."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.config import read_config
-from inspection.frames import Pixels
 from inspection.region import WHOLE, Bounds, RegionInvalid, bounds_of, encode_region_mask
-from training.foreground import find_product
 
 AUTO, FULL = "auto", "full"
 _EXPECTED = "auto, full, left,top,right,bottom in pixels, a YAML file with polygons, or a PNG mask"
@@ -36,15 +34,16 @@ class RegionFile(BaseModel):
     polygons: list[list[Point]] = Field(min_length=1)
 
 
-def read_region(option: str, height: int, width: int, frames: Iterable[Pixels]) -> Region:
-    """The region that `option` means for frames of `height` x `width` pixels; `frames` are looked at for `auto` only.
+def read_region(option: str, height: int, width: int, find: Callable[[], Bounds]) -> Region:
+    """The region that `option` means for frames of `height` x `width` pixels; `find` says where the product is, for
+    `auto` only.
 
     Raises RegionInvalid or ConfigInvalid.
     """
     if option == FULL:
         return Region(WHOLE, None, FULL)
     if option == AUTO:
-        return Region(find_product(frames), None, AUTO)
+        return Region(find(), None, AUTO)
     path = Path(option)
     if path.suffix.lower() in (".yaml", ".yml"):
         return _of_mask(_polygons(path, height, width), f"polygons of {path.name}")
@@ -62,7 +61,9 @@ def _rectangle(option: str, height: int, width: int) -> Region:
         raise RegionInvalid(
             f"--region {option} must be left,top,right,bottom inside the frame of {width} x {height} pixels"
         )
-    return Region((left / width, top / height, right / width, bottom / height), None, option)
+    inside = np.zeros((height, width), dtype=bool)
+    inside[round(top) : round(bottom), round(left) : round(right)] = True
+    return _of_mask(inside, option)
 
 
 def _of_mask(inside: NDArray[np.bool_], description: str) -> Region:

@@ -1,5 +1,6 @@
 """The graphs say what a slow, plain numpy calculation says, on a tiny backbone with random weights."""
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
 from inspection.preprocess import Geometry
-from models.graph import features_graph, memory_graph
+from inspection.region import encode_region_mask
+from inspection.runtime import RUNTIMES, load_runtime
+from models.graph import features_graph, inside_cells, memory_graph
 
 FINE, COARSE = 5, 7
 BACKBONE = f"""
@@ -143,6 +146,49 @@ def test_a_remembered_frame_is_near_and_a_spoiled_one_far_only_where_it_is_spoil
     assert row in range(7)  # the coarse cell, averaged with its neighbours, enlarged
     assert column in range(5, 12)
     assert changed[:, :4].max() < 0.01 * changed.max()
+
+
+NOT_FINITE = f"""
+<ir_version: 8, opset_import: ["" : 17]>
+unsure (float[N, 3, H, W] x) => (float[N, {FINE}, h, w] s8, float[N, {COARSE}, h2, w2] s16)
+<int64[1] depth = {{1}}> {{
+    small = Conv <strides = [8, 8], kernel_shape = [8, 8]> (x, fine)
+    length = ReduceL2 <axes = [1], keepdims = 1> (small)
+    s8 = Div (small, length)
+    s16 = Conv <strides = [16, 16], kernel_shape = [16, 16]> (x, coarse)
+}}
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("value", [0, 200])
+def test_features_that_are_no_numbers_are_never_taken_for_near(runtime: str, value: int) -> None:
+    """A black spot has features of no length. In OpenVINO the minimum and Relu pass over what is not a number."""
+    model = parser.parse_model(NOT_FINITE)
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in WEIGHTS.items())
+    frame = FRAMES[:1].copy()
+    frame[0, 16:48, 32:64] = value
+    graph = memory_graph(features_graph(model, (FINE, COARSE), geometry(), 16), geometry(), BANK, stride=16)
+
+    found = load_runtime(runtime, graph.SerializeToString(), 1).run(frame)["heatmap"]
+
+    assert np.isfinite(found).all() == (value > 0)
+
+
+@pytest.mark.parametrize("radius", [1, 3, 40])
+@pytest.mark.parametrize("at", [(0, 0), (1501, 2007), (1000, 1000)])
+def test_every_cell_that_the_region_touches_is_inspected(radius: int, at: tuple[int, int]) -> None:
+    drawn = np.zeros((3000, 4096), dtype=np.uint8)
+    cv2.circle(drawn, at[::-1], radius, 1, -1)
+    size = Geometry(height=96, width=128, aspect=4096 / 3000, mask=encode_region_mask(drawn > 0))
+
+    rows, columns = (np.flatnonzero((drawn > 0).any(axis=axis)) for axis in (1, 0))
+    wanted = np.zeros(size.cells, dtype=bool)
+    for y, x in np.argwhere(drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]):
+        wanted[(y + rows[0]) * 12 // 3000, (x + columns[0]) * 16 // 4096] = True
+    found = inside_cells(size)
+    assert found[wanted].all()
+    assert found.sum() <= wanted.sum() + 2 * sum(wanted.shape)  # those a pixel reaches into
 
 
 def test_the_backbone_given_is_left_as_it_was() -> None:

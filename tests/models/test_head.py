@@ -24,7 +24,7 @@ def examples(seed: int) -> Iterator[Example]:
             row, column = random.integers(CELLS[0]), random.integers(CELLS[1])
             maps[0][:3, row, column] += 4
             defect[row, column] = 1
-        yield Example(maps, defect)
+        yield Example(maps, defect, np.ones(defect.shape, dtype=bool))
 
 
 def plain(random: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from inspection.errors import BadUsage
 from inspection.frames import encode_png, read_frame
 from inspection.package import open_package, read_package
 from inspection.preprocess import FrameWrongGeometry, Geometry
+from inspection.verdict import Outcome
 from models.backbones import load_backbone
 from models.patchcore import PatchCore
+from training.commands.train import anomaly
 from training.fit import fit_anomaly
+from training.golden import DetectorBlind
 from training.options import FitOptions
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -156,12 +160,12 @@ def rows_of(model: object) -> set[float]:
     return {float(value) for value in bank[0] / -2}
 
 
-@pytest.mark.parametrize("images", [5, 7, 11])
-def test_a_memory_without_a_fold_holds_all_rows_but_that_folds(images: int) -> None:
+@pytest.mark.parametrize(("images", "copies"), [(5, 0), (7, 0), (11, 0), (5, 3), (7, 2)])
+def test_a_memory_without_a_fold_holds_all_rows_but_that_folds(images: int, copies: int) -> None:
     geometry = Geometry(height=32, width=32, aspect=1.0)
     options = {"bank": 10_000, "stride": 8, "folds": 3, "memory_mb": 8, "seed": 0}
-    memory = PatchCore(load_backbone("efficientnet_lite0"), geometry, images=images, **options)
-    patches = 16
+    memory = PatchCore(load_backbone("efficientnet_lite0"), geometry, images=images, copies=copies, **options)
+    patches = 16 * (1 + copies)
     for image in range(images):
         features = np.zeros((patches, 152), np.float32)
         features[:, 0] = np.arange(image * patches, (image + 1) * patches)
@@ -172,6 +176,47 @@ def test_a_memory_without_a_fold_holds_all_rows_but_that_folds(images: int) -> N
     for fold in range(3):
         own = {value for value in everything if value // patches % 3 == fold}
         assert rows_of(memory.graph(without=fold)) == everything - own
+
+
+def test_the_commands_defaults_are_the_options_own() -> None:
+    defaults = {parameter.name: parameter.default for parameter in anomaly.params}
+    wanted = {field.name: field.default for field in fields(FitOptions) if field.default is not None}
+
+    assert {name: defaults[name] for name in wanted} == wanted
+
+
+def test_a_detector_that_does_not_notice_a_checkerboard_is_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    folder = tmp_path / "odd" / "train" / "good"
+    folder.mkdir(parents=True)
+    for index in range(6):  # boards of every size: no two are alike
+        rows, columns = np.indices((128, 128)) // (index + 3)
+        pixels = ((rows + columns) % 2 * random.integers(100, 255, 3)[:, None, None]).transpose(1, 2, 0)
+        (folder / f"{index}.png").write_bytes(encode_png(pixels.astype(np.uint8)))
+
+    with pytest.raises(DetectorBlind, match=r"checkerboard painted on it scores .* below the review limit"):
+        fit_anomaly(make_split("mvtec", tmp_path, "odd"), tmp_path, OPTIONS)
+
+
+@pytest.mark.parametrize("algorithm", ["patchcore", "patchcore-head"])
+def test_with_a_mask_only_what_is_inside_is_spoiled_and_stopped(
+    algorithm: str, vial_dataset: Path, tmp_path: Path
+) -> None:
+    path = sorted((vial_dataset / "vial" / "train" / "good").iterdir())[0]
+    height, width = read_frame(path, "rgb").pixels.shape[:2]
+    drawn = np.zeros((height, width), np.uint8)
+    drawn[:, : width // 3] = 255
+    drawn[:, -width // 3 :] = 255
+    (tmp_path / "sides.png").write_bytes(encode_png(drawn))
+    options = replace(OPTIONS, algorithm=algorithm, region=str(tmp_path / "sides.png"), head_steps=10)
+
+    fitted = fit_anomaly(make_split("mvtec", vial_dataset, "vial"), vial_dataset, options)
+
+    package = open_package(fitted.data, "sides.onnx")
+    outcomes = {golden.name: golden.outcome for golden in package.manifest.golden}
+    assert outcomes["spoiled"] is Outcome.REJECT
+    changed = (package.golden["spoiled"] != package.golden["good-0"]).any(axis=(0, 2))
+    assert changed[:8].any() and changed[-8:].any() and not changed[len(changed) // 2]
 
 
 def test_too_few_different_images_are_refused(vial_dataset: Path, tmp_path: Path) -> None:

@@ -53,18 +53,27 @@ def test_the_roc_has_a_point_at_every_score(scores: Map, defective: Mask) -> Non
     assert np.allclose(np.transpose(roc(scores, defective)), wanted)
 
 
-def test_the_interval_of_the_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
-    truth = stats.norm.cdf(1.2 / np.sqrt(2))
+@pytest.mark.parametrize(("good", "bad", "area"), [(60, 40, 0.8), (15, 109, 0.97), (10, 12, 0.99), (200, 200, 0.5)])
+def test_the_interval_of_the_auroc_covers_the_truth_about_as_often_as_it_says(good: int, bad: int, area: float) -> None:
+    apart = stats.norm.ppf(area) * np.sqrt(2)
     random = np.random.default_rng(0)
-    defective = np.repeat([False, True], [60, 40])
+    defective = np.repeat([False, True], [good, bad])
     covered = 0
-    for _ in range(200):
-        interval = auroc_interval(random.normal(size=100) + 1.2 * defective, defective)
+    for _ in range(300):
+        interval = auroc_interval(random.normal(size=good + bad) + apart * defective, defective)
         assert interval is not None
-        covered += interval[0] <= truth <= interval[1]
+        covered += interval[0] <= area <= interval[1]
 
-    assert 180 <= covered <= 198
-    assert auroc_interval(np.arange(4.0), np.array([False, False, True, True])) == (1.0, 1.0)
+    assert covered >= 0.92 * 300
+
+
+def test_the_interval_of_the_auroc_at_the_edges() -> None:
+    defective = np.array([False, False, False, True, True, True])
+    perfect, worst = (auroc_interval(scores, defective) for scores in (np.arange(6.0), -np.arange(6.0)))
+
+    assert perfect is not None and worst is not None
+    assert perfect[1] == 1 and perfect[0] < 0.7  # three of each prove little
+    assert worst == pytest.approx((1 - perfect[1], 1 - perfect[0]), abs=1e-6)
     assert auroc_interval(np.arange(4.0), np.zeros(4, bool)) is None
 
 

@@ -152,6 +152,13 @@ def test_the_package_itself_is_never_written_over(vial_package: Path, quantize_r
     assert vial_package.read_bytes() == before
 
 
+def test_no_other_version_is_written_over(int8: Path, quantize_refused: Callable[..., str]) -> None:
+    before = int8.read_bytes()
+
+    assert "exists; a new version is a new file" in quantize_refused("--out", int8)
+    assert int8.read_bytes() == before
+
+
 @pytest.mark.skipif("bf16" in ABLE["openvino"], reason="this machine computes bf16")
 def test_bf16_is_refused_where_nothing_computes_it(quantize_refused: Callable[..., str]) -> None:
     sentence = quantize_refused("--precision", "bf16")
@@ -235,12 +242,16 @@ def test_a_golden_verdict_that_flips_is_refused(package: Package) -> None:
 
 
 def test_accuracy_lost_is_refused_in_whichever_runtime() -> None:
-    parent, same, worse = (Compared(name, [], {"image_auroc": area}) for name, area in
-                           (("onnxruntime", 0.98), ("onnxruntime", 0.976), ("openvino", 0.974)))  # fmt: skip
+    def compared(runtime: str, area: float, stopped: int) -> Compared:
+        rate = {"count": stopped, "total": 60, "rate": stopped / 60}
+        return Compared(runtime, [], {"image_auroc": area, "detection_rate": rate})
 
+    parent, same = compared("onnxruntime", 0.98, 57), compared("onnxruntime", 0.976, 54)
     accept(parent, [same], 0.005)
     with pytest.raises(AccuracyLost, match=r"falls from 0.9800 to 0.9740 in openvino, by more than .* of 0.005"):
-        accept(parent, [same, worse], 0.005)
+        accept(parent, [same, compared("openvino", 0.974, 57)], 0.005)
+    with pytest.raises(AccuracyLost, match="of 60 defective units 57 are stopped at fp32 and 53 in openvino"):
+        accept(parent, [same, compared("openvino", 0.98, 53)], 0.005)
 
 
 def test_verdicts_that_runtimes_do_not_share_are_found(package: Package) -> None:

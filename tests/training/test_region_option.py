@@ -1,5 +1,6 @@
 """`--region`: found by itself on a plain background, or given as rectangle, polygons or mask; bad ones are refused."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspection.config import ConfigInvalid
-from inspection.region import WHOLE, RegionInvalid, read_region_mask
-from training.foreground import find_product
+from inspection.region import WHOLE, Bounds, RegionInvalid, read_region_mask
+from training.foreground import around, product_bounds
 from training.region import read_region
 
 HEIGHT, WIDTH = 240, 320
@@ -29,10 +30,18 @@ def units(left: int, top: int, right: int, bottom: int, *, textured: bool = Fals
     return frames
 
 
+def nowhere() -> Bounds:
+    raise AssertionError("the product is looked for where nobody asked")
+
+
+def found_on(frames: Iterable[np.ndarray]) -> Bounds:
+    return around(map(product_bounds, frames))
+
+
 @given(left=st.integers(30, 120), top=st.integers(20, 90), width=st.integers(40, 150), height=st.integers(30, 110))
 @settings(max_examples=40, deadline=None)
 def test_the_product_is_found_with_a_margin_on_a_plain_background(left: int, top: int, width: int, height: int) -> None:
-    found = find_product(units(left, top, left + width, top + height))
+    found = found_on(units(left, top, left + width, top + height))
 
     edges = np.array([left - 4, top, left + width + 4, top + height]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
     outwards = (np.array(found) - edges) * [-1, -1, 1, 1]
@@ -41,22 +50,31 @@ def test_the_product_is_found_with_a_margin_on_a_plain_background(left: int, top
 
 
 def test_on_another_background_the_whole_frame_is_inspected() -> None:
-    assert find_product(units(100, 80, 200, 160, textured=True)) == WHOLE
+    assert found_on(units(100, 80, 200, 160, textured=True)) == WHOLE
 
 
 def test_frames_without_a_product_give_the_whole_frame() -> None:
-    assert find_product([np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * 3) == WHOLE
+    assert found_on([np.full((HEIGHT, WIDTH, 3), 200, np.uint8)] * 3) == WHOLE
 
 
 def test_a_product_that_fills_the_frame_gives_the_whole_frame() -> None:
-    assert find_product(units(4, 0, WIDTH - 4, HEIGHT)) == WHOLE
+    assert found_on(units(4, 0, WIDTH - 4, HEIGHT)) == WHOLE
+
+
+def test_a_product_seen_elsewhere_on_a_late_image_is_not_cut_off() -> None:
+    early, late = units(60, 60, 120, 120), units(200, 90, 260, 160)
+    left, top, right, bottom = found_on([*early * 120, late[1]])
+
+    assert left < 60 / WIDTH and right > 260 / WIDTH and top < 60 / HEIGHT and bottom > 160 / HEIGHT
 
 
 def test_a_rectangle_in_pixels() -> None:
-    region = read_region("32,24,160,120", HEIGHT, WIDTH, [])
+    region = read_region("32,24,160,120", HEIGHT, WIDTH, nowhere)
 
     assert region.bounds == (0.1, 0.1, 0.5, 0.5)
-    assert region.mask is None
+    assert region.mask is not None  # the window is made of whole cells: what it has beyond that is painted over
+    inside = np.argwhere(read_region_mask(region.mask, HEIGHT, WIDTH))
+    assert inside.min(axis=0).tolist() == [24, 32] and inside.max(axis=0).tolist() == [119, 159]
 
 
 def test_polygons_of_a_file(tmp_path: Path) -> None:
@@ -64,7 +82,7 @@ def test_polygons_of_a_file(tmp_path: Path) -> None:
         "polygons: [[[32, 24], [160, 24], [32, 120]], [[200, 200], [300, 200], [300, 230]]]"
     )
 
-    region = read_region(str(tmp_path / "roi.yaml"), HEIGHT, WIDTH, [])
+    region = read_region(str(tmp_path / "roi.yaml"), HEIGHT, WIDTH, nowhere)
 
     assert region.mask is not None
     inside = read_region_mask(region.mask, HEIGHT, WIDTH)
@@ -77,7 +95,7 @@ def test_a_mask_drawn_on_a_frame(tmp_path: Path) -> None:
     cv2.circle(drawn, (160, 120), 50, 255, -1)
     cv2.imwrite(str(tmp_path / "roi.png"), drawn)
 
-    region = read_region(str(tmp_path / "roi.png"), HEIGHT, WIDTH, [])
+    region = read_region(str(tmp_path / "roi.png"), HEIGHT, WIDTH, nowhere)
 
     assert region.mask is not None
     assert np.array_equal(read_region_mask(region.mask, HEIGHT, WIDTH), drawn > 0)
@@ -97,7 +115,7 @@ def test_a_mask_drawn_on_a_frame(tmp_path: Path) -> None:
 )
 def test_a_region_that_makes_no_sense_is_refused(option: str, reason: str) -> None:
     with pytest.raises(RegionInvalid, match=reason):
-        read_region(option, HEIGHT, WIDTH, [])
+        read_region(option, HEIGHT, WIDTH, nowhere)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +133,7 @@ def test_a_file_that_makes_no_sense_is_refused(text: str, reason: str, tmp_path:
     path.write_text(text)
 
     with pytest.raises((RegionInvalid, ConfigInvalid), match=reason):
-        read_region(str(path), HEIGHT, WIDTH, [])
+        read_region(str(path), HEIGHT, WIDTH, nowhere)
 
 
 @pytest.mark.parametrize("size", [(100, 100), (HEIGHT, WIDTH)])
@@ -123,4 +141,4 @@ def test_a_mask_of_another_size_or_without_area_is_refused(size: tuple[int, int]
     cv2.imwrite(str(tmp_path / "roi.png"), np.zeros(size, dtype=np.uint8))
 
     with pytest.raises(RegionInvalid, match="draw it"):
-        read_region(str(tmp_path / "roi.png"), HEIGHT, WIDTH, [])
+        read_region(str(tmp_path / "roi.png"), HEIGHT, WIDTH, nowhere)

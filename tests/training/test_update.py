@@ -15,8 +15,11 @@ from inspection.detector import Detector
 from inspection.frames import list_images, read_frame
 from inspection.package import Package, open_package, read_package, seal, write_package
 from inspection.verdict import Outcome, decide
+from models import nearest
 from models.fitting_runtime import load_for_fitting
-from models.memory_update import MemoryUpdate, distances, reach, read_memory
+from models.graph import memory_graph
+from models.memory_update import MemoryUpdate, distances, reach, read_memory, with_memory
+from tests.models.test_graph import BANK, FRAMES, features_model, geometry, run
 from tests.training.conftest import Say, files_in
 
 LIGHT = (-25, 25, 25)  # what another lamp adds, in grey levels of blue, green and red
@@ -113,6 +116,19 @@ def test_images_that_bring_nothing_new_leave_the_memory_as_it_is(package: Packag
     pixels = package.golden["good-0"][None]
     before = load_for_fitting(model).run(pixels)
     assert np.array_equal(load_for_fitting(memory.graph()).run(pixels)["heatmap"], before["heatmap"])
+
+
+def test_a_memory_that_is_searched_block_by_block_is_updated_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = memory_graph(features_model(), geometry(), BANK)
+    monkeypatch.setattr(nearest, "MOST_BYTES", 1)
+    monkeypatch.setattr(nearest, "BLOCK_BYTES", 2000)
+    blocks = memory_graph(features_model(), geometry(), BANK)
+    assert any(node.op_type == "Scan" for node in blocks.graph.node)
+
+    assert np.array_equal(read_memory(blocks), BANK)
+    for rows in (BANK[:10] + 1, BANK + 2):
+        wanted, found = (run(with_memory(model, rows), FRAMES)["heatmap"] for model in (whole, blocks))
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
 def test_the_same_input_gives_the_same_bytes(

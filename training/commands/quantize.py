@@ -40,11 +40,12 @@ def quantize(
     """Make a version of PACKAGE at a lower precision, evaluated on the dataset's test images in every runtime.
 
     Writes OUT and, beside it, OUT's comparison with PACKAGE (.quantize.json), every changed verdict by file name.
-    Refuses, and writes nothing, where the image AUROC falls by more than the tolerance or a golden verdict flips.
+    Refuses, and writes nothing, where the image AUROC falls by more than the tolerance, where fewer defective units are
+    stopped by more than one in twenty, or where a golden verdict flips.
     """
     import onnx
 
-    from data.splits import make_split
+    from data.splits import SplitFile, digest, make_split
     from inspection.detector import available_cores
     from inspection.files import make_folder
     from inspection.json_files import write_json
@@ -65,7 +66,7 @@ def quantize(
     split = make_split(layout, root, category, split_seed)
     check_images(split.test, root)
     model = onnx.load_model_from_string(parent.model)
-    used: SplitDigest | None = None
+    used: list[SplitFile] = []
     method = "the same graph, computed in bf16"
     if chosen == "int8":
         files = folder_files(calibration, split.test, "--calibration") if calibration else split.train
@@ -75,16 +76,17 @@ def quantize(
     manifest = new.draft(parent, model, chosen, version, threads or available_cores())
     candidate = open_package(new.sealed(parent, model, manifest), str(out))
     old, children = compare(parent, candidate, split.test, root, threads, quiet=quiet)
-    info = new.quantization(old, children, manifest, method, used, split.test, tolerance)
+    calibration_digest = SplitDigest(files=len(used), sha256=digest(used)) if used else None
+    info = new.quantization(old, children, manifest, method, calibration_digest, split.test, tolerance)
     click.echo(f"{parent.label} at fp32 -> {chosen}, on {info.evaluation.files} images")
     for line in figure_lines(info.figures):
         click.echo(line)
     new.accept(old, children, tolerance)
-    data = new.sealed(parent, model, manifest.model_copy(update={"quantization": info}))
+    data = new.sealed(parent, model, manifest.model_copy(update={"quantization": info}), used)
     make_folder(out.parent)
     content = new.report(parent, open_package(data, str(out)), old, children)
+    sha256 = write_package(out, data)
     write_json(out.with_suffix(".quantize.json"), content)
-    digest = write_package(out, data)
-    click.echo(f"{out}: {len(data) / 1e6:.1f} MB, sha256 {digest[:12]}")
+    click.echo(f"{out}: {len(data) / 1e6:.1f} MB, sha256 {sha256[:12]}")
     for line in change_lines(content["runtimes"]):
         click.echo(line)

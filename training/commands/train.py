@@ -39,7 +39,7 @@ def train() -> None:
 @click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same file.")
 @click.option("--split-seed", default=0, show_default=True, help="Splits good images where the layout has no split.")
 @click.option("--false-reject-rate", default=0.02, show_default=True, help="Share of good units that may fail to pass.")
-@click.option("--memory-mb", default=512, show_default=True, help="Most memory for patch features, in MB.")
+@click.option("--memory-mb", default=384, show_default=True, help="Most memory for patch features, in MB.")
 @click.option(
     "--colour", default="rgb", show_default=True, type=click.Choice(["rgb", "mono"]), help="What the camera gives."
 )
@@ -51,7 +51,8 @@ def anomaly(
 ) -> None:
     """Fit a detector on good images; it needs no defective ones.
 
-    Writes OUT and, beside it, OUT's split manifest (.split.json) with the SHA-256 of every file.
+    Writes OUT and, beside it, OUT's split manifest (.split.json) with the SHA-256 of every file; what was there before
+    is replaced.
     """
     from data.splits import make_split
     from inspection.errors import BadUsage
@@ -67,8 +68,8 @@ def anomaly(
     split = make_split(layout, root, category, split_seed)
     make_folder(out.parent)
     fitted = fit_anomaly(split, root, chosen, say=click.echo, quiet=quiet)
-    write_durably(out.with_suffix(".split.json"), split.model_dump_json(indent=1).encode())
     digest = write_package(out, fitted.data)
+    write_durably(out.with_suffix(".split.json"), split.model_dump_json(indent=1).encode())
     limits, info = fitted.manifest.limits, fitted.manifest.limits_info
     click.echo(f"{out}: {len(fitted.data) / 1e6:.1f} MB, sha256 {digest[:12]}")
     click.echo(

@@ -94,8 +94,8 @@ def update(
         "runtimes": runtimes,
     }  # fmt: skip
     make_folder(out.parent)
-    write_json(out.with_suffix(".update.json"), content)
     sha256 = write_package(out, data)
+    write_json(out.with_suffix(".update.json"), content)
     click.echo(
         f"{out}: {len(data) / 1e6:.1f} MB, sha256 {sha256[:12]}, from {parent.label} and {len(files)} new images"
     )

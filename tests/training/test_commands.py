@@ -18,6 +18,7 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.heatmap import enlarge
 from inspection.package import Package, read_package
+from inspection.preprocess import CELL
 from inspection.verdict import Outcome, decide
 from tests.training.conftest import QUICK, Say
 from training.metrics import auroc
@@ -108,7 +109,9 @@ def test_the_pixel_figures_are_those_of_the_enlarged_heatmaps_against_their_mask
     evaluated: tuple[dict[str, Any], Path, str], package: Package, detector: Detector, vial_dataset: Path
 ) -> None:
     figures, _, _ = evaluated
-    height, width = package.manifest.input.height, package.manifest.input.width
+    window = package.manifest.input.window
+    assert window is not None  # the region is a part of the frame, and the figures are of the whole
+    height, width = CELL * window.rows, CELL * window.columns
     maps, masks = [], []
     for file in make_split("mvtec", vial_dataset, "vial", 0).test:
         maps.append(enlarge(detector.find(read_frame(vial_dataset / file.path).pixels).heatmap, height, width))

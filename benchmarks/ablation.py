@@ -12,11 +12,11 @@ import click
 import numpy as np
 
 from benchmarks.accuracy import CATEGORIES
-from benchmarks.memory_study import VARIANTS, Choice, image_auroc
+from benchmarks.memory_study import VARIANTS, Choice, worth
 from inspection.errors import InspectionError
 
 PRODUCT = "efficientnet_lite0"
-Found = dict[str, dict[str, float]]
+Found = dict[str, dict[str, tuple[float, float]]]  # by backbone and category, by variant
 
 
 @click.command()
@@ -26,7 +26,8 @@ Found = dict[str, dict[str, float]]
 @click.option("--category", "names", multiple=True, type=click.Choice(list(CATEGORIES)), help="Only these.")
 @click.option("--variant", "only", multiple=True, type=click.Choice(list(VARIANTS)), help="Only these.")
 def ablation(data: Path, weights: Path | None, out: Path, names: tuple[str, ...], only: tuple[str, ...]) -> None:
-    """Image AUROC in percent of the baseline, and what each variant adds to it, mean over categories and backbones."""
+    """Image AUROC in percent, and the defective images that score above 98 % of the good ones, of the baseline and of
+    each variant, and what it adds, mean over categories and backbones."""
     out.mkdir(parents=True, exist_ok=True)
     backbones = [PRODUCT, *(str(path) for path in sorted(weights.glob("*.onnx")))] if weights else [PRODUCT]
     pairs = [(backbone, name) for backbone in backbones for name in names or CATEGORIES]
@@ -40,31 +41,41 @@ def ablation(data: Path, weights: Path | None, out: Path, names: tuple[str, ...]
             if variant not in found[key]:
                 found[key][variant] = _one(data, name, backbone, choice)
                 kept.write_text(json.dumps(found[key], indent=1))
-                print(key, variant, f"{found[key][variant]:.1f}", file=sys.stderr, flush=True)
+                print(key, variant, cell(*found[key][variant]), file=sys.stderr, flush=True)
     for line in table(found, chosen):
         print(line)
 
 
 def table(found: Found, variants: Iterable[str]) -> list[str]:
-    """The figures in Markdown: one row per variant, one column per backbone and category, and the mean difference from
-    the baseline with its standard error over the columns."""
+    """The figures in Markdown: one row per variant, one column per backbone and category, and the mean differences from
+    the baseline with their standard error over the columns."""
     lines = [f"| | {' | '.join(found)} | mean change |", "|---" * (len(found) + 2) + "|"]
     for variant in variants:
         values = np.array([result[variant] for result in found.values()])
         change = values - [result["baseline"] for result in found.values()]
-        mean = "" if variant == "baseline" else f"{change.mean():+.1f}"
-        if mean and len(change) > 1:
-            mean += f" ± {change.std(ddof=1) / np.sqrt(len(change)):.1f}"
-        lines.append(f"| {variant} | {' | '.join(f'{value:.1f}' for value in values)} | {mean} |")
+        means = [f"{mean:+.1f}" for mean in change.mean(axis=0)]
+        if len(change) > 1:
+            errors = change.std(axis=0, ddof=1) / np.sqrt(len(change))
+            means = [f"{mean} ± {error:.1f}" for mean, error in zip(means, errors, strict=True)]
+        lines.append(
+            f"| {variant} | {' | '.join(cell(*pair) for pair in values)} "
+            f"| {'' if variant == 'baseline' else ', '.join(means)} |"
+        )
     return lines
 
 
-def _one(data: Path, name: str, backbone: str, choice: Choice) -> float:
+def cell(area: float, stopped: float) -> str:
+    """AUROC, and in brackets how many of the defective ones are stopped, in percent."""
+    return f"{area:.1f} ({stopped:.0f})"
+
+
+def _one(data: Path, name: str, backbone: str, choice: Choice) -> tuple[float, float]:
     layout, folder = CATEGORIES[name]
     try:
-        return 100 * image_auroc(layout, data / folder, name, backbone, choice)
+        area, stopped = worth(layout, data / folder, name, backbone, choice)
     except InspectionError as error:
         raise click.ClickException(f"{error} [{error.code}]") from error
+    return 100 * area, 100 * stopped
 
 
 if __name__ == "__main__":

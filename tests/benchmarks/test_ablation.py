@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks.ablation import ablation, table
-from benchmarks.memory_study import BASELINE, Memory, projection, rows_of, turns_of
+from benchmarks.memory_study import BASELINE, Memory, projection, rows_of, turns_of, worth
 
 RANDOM = np.random.default_rng(0)
 MAPS = {
@@ -22,7 +22,7 @@ def test_patches_have_the_maps_and_the_stride_that_were_chosen() -> None:
     assert rows_of(MAPS, BASELINE).shape == (4, 6, 12)
     assert rows_of(MAPS, replace(BASELINE, stride=8)).shape == (8, 12, 12)
     assert rows_of(MAPS, replace(BASELINE, maps=("s16",))).shape == (4, 6, 7)
-    alone = rows_of(MAPS, replace(BASELINE, maps=("s16",), neighbours=1))
+    alone = rows_of(MAPS, replace(BASELINE, maps=("s16",), neighbours=(3, 1)))
     assert torch.equal(alone, MAPS["s16"][0].permute(1, 2, 0))
 
 
@@ -69,12 +69,28 @@ def test_turned_copies_come_back_after_a_full_turn() -> None:
 
 
 def test_the_table_says_what_a_change_adds_on_average() -> None:
-    found = {"a x": {"baseline": 90.0, "new": 92.0}, "a y": {"baseline": 80.0, "new": 81.0}}
+    found = {
+        "a x": {"baseline": (90.0, 50.0), "new": (92.0, 60.0)},
+        "a y": {"baseline": (80.0, 40.0), "new": (81.0, 40.0)},
+    }
 
     lines = table(found, ["baseline", "new"])
 
     assert lines[0] == "| | a x | a y | mean change |"
-    assert lines[2:] == ["| baseline | 90.0 | 80.0 |  |", "| new | 92.0 | 81.0 | +1.5 ± 0.5 |"]
+    assert lines[2:] == [
+        "| baseline | 90.0 (50) | 80.0 (40) |  |",
+        "| new | 92.0 (60) | 81.0 (40) | +1.5 ± 0.5, +5.0 ± 5.0 |",
+    ]
+
+
+def test_a_choice_is_judged_on_unseen_good_images_beside_the_test_images(vial_dataset: Path) -> None:
+    choice = replace(BASELINE, size=160, bank=200)
+
+    area, stopped = worth("mvtec", vial_dataset, "vial", "efficientnet_lite0", choice)
+    blind, _ = worth("mvtec", vial_dataset, "vial", "efficientnet_lite0", replace(choice, size=64, bank=1))
+
+    assert area > 0.8 and 0.3 < stopped <= 1
+    assert blind < area < 1 or area == 1
 
 
 def test_the_command_names_a_folder_that_has_no_images(tmp_path: Path) -> None:

@@ -103,6 +103,16 @@ def test_features_are_those_of_a_plain_calculation() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
+def test_features_at_stride_16_are_means_of_the_finer_map_beside_the_coarser() -> None:
+    found = run(features_graph(backbone(), (FINE, COARSE), geometry(), 16), FRAMES)["features"]
+
+    for index, frame in enumerate(FRAMES.astype(np.float64)):
+        fine, coarse = (averaged(strided(frame, WEIGHTS[name])) for name in ("fine", "coarse"))
+        small = fine.reshape(4, 2, 6, 2, FINE).mean(axis=(1, 3))
+        wanted = np.concatenate([small, coarse], axis=2).reshape(-1, FINE + COARSE)
+        np.testing.assert_allclose(found[24 * index : 24 * (index + 1)], wanted, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 80), (96, 48)])
 def test_the_heatmap_is_the_distance_to_the_nearest_row(height: int, width: int) -> None:
     frames = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import compose, version_converter
 
-from inspection.preprocess import Geometry
+from inspection.preprocess import CELL, Geometry
 from inspection.region import decode_region_mask
 from models.nearest import nearest_graph
 from models.onnx_text import OPSET, parse
@@ -197,6 +197,11 @@ def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
     )
     counts = sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
     return np.asarray(counts > 0)
+
+
+def cell_pixels(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels `[H, W]` of model input that lie in those of the `cells` `[rows, columns]` that are True."""
+    return np.kron(cells, np.ones((CELL, CELL), dtype=bool))
 
 
 def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:

@@ -19,6 +19,7 @@ from inspection.errors import InspectionError
 from inspection.runtime import Outputs
 from models.coreset import k_centre_greedy
 from models.nearest import stored_bank
+from models.onnx_text import loop_bodies
 from models.reservoir import Reservoir
 
 Rows = NDArray[np.float32]
@@ -130,5 +131,4 @@ def _initializer(model: onnx.ModelProto, end: str) -> onnx.TensorProto:
 
 def _graphs(model: onnx.ModelProto) -> list[onnx.GraphProto]:
     """The graph, and the bodies of its loops: where there are many patches the search runs in one, block by block."""
-    loops = [node for node in model.graph.node if node.op_type == "Scan"]
-    return [model.graph, *(attribute.g for node in loops for attribute in node.attribute if attribute.name == "body")]
+    return [model.graph, *loop_bodies(model)]

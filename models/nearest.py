@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from inspection.preprocess import CELL
-from models.onnx_text import parse
+from models.onnx_text import loop_bodies, parse
 
 MOST_BYTES = 2**26  # of the products of all patches with the whole bank
 BLOCK_BYTES = 2**24
@@ -77,7 +77,7 @@ def nearest_graph(
         return parse(_MEMORY.format(**sizes, search=_WHOLE, more=""), inside=inside, **weights)
     text = _MEMORY.format(**sizes, search=_IN_BLOCKS.format(**sizes), more=_SHAPES.format(**sizes))
     model = parse(text, inside=inside)
-    (body,) = [a.g for node in model.graph.node if node.op_type == "Scan" for a in node.attribute if a.name == "body"]
+    (body,) = loop_bodies(model)
     body.initializer.extend(numpy_helper.from_array(values, name) for name, values in weights.items())
     return model
 

@@ -1,4 +1,4 @@
-"""ONNX graphs written as text."""
+"""ONNX graphs written as text, and their loops."""
 
 import numpy as np
 import onnx
@@ -15,3 +15,9 @@ def parse(text: str, **weights: NDArray[np.float32]) -> onnx.ModelProto:
     for name, values in weights.items():
         model.graph.initializer.append(numpy_helper.from_array(values, name))
     return model
+
+
+def loop_bodies(model: onnx.ModelProto) -> list[onnx.GraphProto]:
+    """The bodies of the graph's `Scan` loops, to be read or changed in place."""
+    loops = [node for node in model.graph.node if node.op_type == "Scan"]
+    return [attribute.g for node in loops for attribute in node.attribute if attribute.name == "body"]

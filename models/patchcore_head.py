@@ -4,6 +4,7 @@ strongest of both, each in units of what it says of good images, added."""
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,9 +14,8 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
-from inspection.preprocess import CELL
 from models.fitting_runtime import FittingRuntime, load_for_fitting
-from models.graph import BACKBONE_OUTPUTS, HeadScale, inside_cells
+from models.graph import BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells
 from models.images import GoodImages
 from models.patchcore import PatchCore
 from models.synthetic import paint_defects, vary
@@ -92,6 +92,10 @@ class _Examples:
     inside: NDArray[np.bool_]  # which cells are inspected
     seed: int
 
+    @cached_property
+    def _inside_pixels(self) -> NDArray[np.bool_]:
+        return cell_pixels(self.inside)
+
     def maps(self, pixels: Pixels, index: int) -> "Maps":
         """What the head is given of model input made from image `index`: its features, and its distance to the memory
         without that image's fold."""
@@ -120,9 +124,8 @@ class _Examples:
         product = self.images.product(index)
         if self.inside.all():
             return product
-        inside = np.kron(self.inside, np.ones((CELL, CELL), dtype=bool))
-        on_product = inside if product is None else inside & product
-        return on_product if on_product.any() else inside
+        inspected = self._inside_pixels if product is None else self._inside_pixels & product
+        return inspected if inspected.any() else self._inside_pixels
 
 
 def _scale(good: Iterable["Maps"], head: "Head", inside: NDArray[np.bool_]) -> HeadScale:

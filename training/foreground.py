@@ -20,10 +20,10 @@ _MARGIN = 0.03  # of the frame's longer side, on each side of the product
 def product_bounds(pixels: Pixels) -> Bounds | None:
     """The rectangle around the product on one frame `[H, W, 3]`, with a margin; None where the background is not plain
     or nothing is on it."""
-    product, plain = foreground(pixels)
-    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
-    if not is_plain(plain) or not len(rows):
+    product = find_product(pixels)
+    if product is None:
         return None
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     height, width = product.shape
     x_margin, y_margin = (_MARGIN * max(height, width) / length for length in (width, height))
     left, top = columns[0] / width - x_margin, rows[0] / height - y_margin
@@ -42,12 +42,14 @@ def around(products: Iterable[Bounds | None]) -> Bounds:
     return (float(left), float(top), float(right), float(bottom)) if left < right else WHOLE
 
 
-def is_plain(share: float) -> bool:
-    """Whether a frame whose border looks like background to this share has a plain background."""
-    return share >= _PLAIN
+def find_product(pixels: Pixels) -> NDArray[np.bool_] | None:
+    """Where the product is on a frame `[H, W, 3]`: `[h, w]` with the longer side `_SIDE`; None where the background is
+    not plain or nothing is on it."""
+    product, plain = _foreground(pixels)
+    return product if plain >= _PLAIN and product.any() else None
 
 
-def foreground(pixels: Pixels) -> tuple[NDArray[np.bool_], float]:
+def _foreground(pixels: Pixels) -> tuple[NDArray[np.bool_], float]:
     """What differs from the background, `[h, w]` with the longer side `_SIDE`, and which share of the border does not.
 
     The background is a second-degree surface through the frame's border in each colour: light that falls off towards

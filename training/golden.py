@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +10,7 @@ from inspection.frames import Pixels
 from inspection.manifest import GoldenFrame
 from inspection.runtime import Runtime
 from inspection.verdict import Limits, Outcome, decide
+from models.graph import cell_pixels
 
 TOLERANCE = 0.001
 SPOILED = "spoiled"
@@ -29,11 +29,11 @@ def golden_frames(good: Sequence[Pixels], inside: NDArray[np.bool_]) -> dict[str
     height, width = spoiled.shape[:2]
     rows, columns = np.indices((height, width))
     board = (((rows // 4 + columns // 4) % 2) * 255).astype(np.uint8)
-    where = cv2.resize(inside.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    where = cell_pixels(inside)
     if inside.all():
-        middle = slice((height - height // 4) // 2, (height + height // 4) // 2)
-        where[:] = False
-        where[middle, (width - width // 4) // 2 : (width + width // 4) // 2] = True
+        top, left = (height - height // 4) // 2, (width - width // 4) // 2
+        where = np.zeros_like(where)
+        where[top : top + height // 4, left : left + width // 4] = True
     spoiled[where] = board[where][:, None]
     return {**{f"good-{index}": pixels for index, pixels in enumerate(good)}, SPOILED: spoiled}
 

@@ -17,7 +17,7 @@ from inspection.frames import Pixels, read_frame
 from inspection.ordered_pool import map_in_order
 from inspection.preprocess import FrameWrongGeometry, Geometry, prepare
 from inspection.region import Bounds
-from training.foreground import around, foreground, is_plain, product_bounds
+from training.foreground import around, find_product, product_bounds
 from training.options import FitOptions
 from training.region import Region, read_region
 
@@ -62,9 +62,8 @@ class PreparedImages:
 
         What was found, some 20 KB an image, is kept for all that were asked for."""
         if index not in self._products:
-            product, plain = foreground(self._read(index))
-            found = np.ascontiguousarray(self.geometry.crop(product)).astype(np.uint8)
-            self._products[index] = found if is_plain(plain) and product.any() else None
+            product = find_product(self._read(index))
+            self._products[index] = None if product is None else self.geometry.crop(product).astype(np.uint8)
         inside = self._products[index]
         if inside is None:
             return None

@@ -1,6 +1,5 @@
 """Figures of merit, on raw scores, each with its interval where it is a rate."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy import optimize, stats
 
 Scores = NDArray[np.floating]
 Truth = NDArray[np.bool_]
+_STEP = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,10 @@ def auroc_interval(scores: Scores, defective: Truth) -> tuple[float, float] | No
         variance = other * (1 - other) * (1 + ((bad + good) / 2 - 1) * spread) / (bad * good)
         return (area - other) ** 2 - quantile**2 * variance
 
-    low = optimize.brentq(beyond, 0.0, area) if 0 < area < 1 else (0.0 if area == 0 else _inner(beyond, 1.0))
-    high = optimize.brentq(beyond, area, 1.0) if 0 < area < 1 else (1.0 if area == 1 else _inner(beyond, 0.0))
+    # At an area of 0 or 1 the function is zero too: the other root lies beyond a little step inwards.
+    low = 0.0 if area == 0 else optimize.brentq(beyond, 0.0, min(area, 1 - _STEP))
+    high = 1.0 if area == 1 else optimize.brentq(beyond, max(area, _STEP), 1.0)
     return float(low), float(high)
-
-
-def _inner(function: Callable[[float], float], end: float) -> float:
-    """The root inside (0, 1) of a function that is zero at `end` as well."""
-    step = 1e-9 if end == 0 else -1e-9
-    return float(optimize.brentq(function, end + step, 1 - end))
 
 
 def roc(scores: Scores, defective: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,8 +25,6 @@ from training.new_version import (
 )
 
 GOLDEN_TOLERANCE = 0.02  # of the reject limit: one engine rounds differently on another processor
-
-
 DETECTION_TOLERANCE = 0.05  # of the defective units: those near a limit go either way
 
 

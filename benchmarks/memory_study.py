@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from data.splits import make_split
 from inspection.frames import Pixels, read_frame
-from inspection.preprocess import Geometry, prepare
+from inspection.preprocess import CELL, Geometry, prepare
 from models.backbones import load_backbone
 from models.coreset import k_centre_greedy
 from models.fitting_runtime import load_for_fitting
-from models.graph import BACKBONE_OUTPUTS, features_graph
+from models.graph import AREA, BACKBONE_OUTPUTS, features_graph
 from models.reservoir import Reservoir
 from training.fit import spread
 from training.images import TrainingImages
@@ -39,52 +39,46 @@ class Choice:
     """One way to build the memory, by default the product's. `neighbours` are the sides of the squares of cells that
     the finer and the coarser map are averaged over, `position` the weight of a cell's place beside its features,
     `turns` how many turned copies of each image are learnt, `nearest` the neighbours of equation 7's weight (0: no
-    weight), `top` the cells whose mean is the score, `smooth` the side of the square of cells that the heatmap is
-    averaged over."""
+    weight), `side` that of the square in pixels of model input with the area whose mean is the score (0: the farthest
+    cell alone), `smooth` the side of the square of cells that the heatmap is averaged over."""
 
     size: int = FitOptions.size
     region: str = FitOptions.region
     stride: int = FitOptions.stride
     maps: tuple[str, ...] = BACKBONE_OUTPUTS
-    neighbours: tuple[int, int] = (3, 3)
+    neighbours: tuple[int, int] = (1, 1)
     whiten: bool = False
     standardise: bool = False
     position: float = 0.0
     turns: int = 0
     bank: int = FitOptions.bank
     nearest: int = 0
-    top: int = 1
+    side: int = round(CELL * AREA**0.5)
     smooth: int = 1
 
 
 BASELINE = Choice()
+AVERAGES = replace(BASELINE, neighbours=(3, 3))
 VARIANTS = {
     "baseline": BASELINE,
+    "averages of 3 x 3": AVERAGES,
+    "averages of 3 x 3, farthest cell (the paper's)": replace(AVERAGES, side=0),
+    "averages of 3 x 3, farthest cell, search at stride 8": replace(AVERAGES, side=0, stride=8),
+    "farthest cell": replace(BASELINE, side=0),
+    "farthest cell, heatmap averaged 3 x 3": replace(BASELINE, side=0, smooth=3),
+    "farthest cell, equation 7, 9 neighbours": replace(BASELINE, nearest=9),
+    "farthest cell, search at stride 8": replace(BASELINE, side=0, stride=8),
+    "mean of 64 x 64 px": replace(BASELINE, side=64),
     "search at stride 8": replace(BASELINE, stride=8),
     "search at stride 8, 500 rows": replace(BASELINE, stride=8, bank=500),
     "stride 8 features alone": replace(BASELINE, maps=("s8",)),
     "stride 16 features alone": replace(BASELINE, maps=("s16",)),
-    "no averaging": replace(BASELINE, neighbours=(1, 1)),
-    "averaging of stride 16 alone": replace(BASELINE, neighbours=(1, 3)),
-    "averaging of stride 8 alone": replace(BASELINE, neighbours=(3, 1)),
-    "average of 5 x 5": replace(BASELINE, neighbours=(5, 5)),
-    "no averaging, search at stride 8": replace(BASELINE, neighbours=(1, 1), stride=8),
-    "averaging of stride 16 alone, search at stride 8": replace(BASELINE, neighbours=(1, 3), stride=8),
-    "averaging of stride 8 alone, search at stride 8": replace(BASELINE, neighbours=(3, 1), stride=8),
-    "no averaging, search at stride 8, 500 rows": replace(BASELINE, neighbours=(1, 1), stride=8, bank=500),
-    "no averaging, mean of top 4 cells": replace(BASELINE, neighbours=(1, 1), top=4),
-    "no averaging, heatmap averaged 3 x 3": replace(BASELINE, neighbours=(1, 1), smooth=3),
-    "no averaging, whitened": replace(BASELINE, neighbours=(1, 1), whiten=True),
-    "no averaging, standardised channels": replace(BASELINE, neighbours=(1, 1), standardise=True),
     "standardised channels": replace(BASELINE, standardise=True),
     "whitened": replace(BASELINE, whiten=True),
     "place, weight 0.5": replace(BASELINE, position=0.5),
     "place, weight 2": replace(BASELINE, position=2.0),
     "500 rows": replace(BASELINE, bank=500),
     "8,000 rows": replace(BASELINE, bank=8000),
-    "equation 7, 9 neighbours": replace(BASELINE, nearest=9),
-    "mean of top 4 cells": replace(BASELINE, top=4),
-    "heatmap averaged 3 x 3": replace(BASELINE, smooth=3),
     "4 turned copies": replace(BASELINE, turns=4),
     "256 px": replace(BASELINE, size=256),
     "320 px": replace(BASELINE, size=320),
@@ -172,7 +166,8 @@ class Memory:
         heatmap = distance.view(1, 1, *rows.shape[:2])
         side = self._choice.smooth
         heatmap = functional.avg_pool2d(heatmap, side, 1, side // 2, count_include_pad=False)
-        return float(heatmap.flatten().topk(self._choice.top).values.mean())
+        cells = max(1, (self._choice.side // self._choice.stride) ** 2)
+        return float(heatmap.flatten().topk(cells).values.mean())
 
     def _weighted(self, rows: Tensor, distance: Tensor, nearest: Tensor) -> float:
         """Equation 7 of the paper: the largest distance counts more where its nearest row is far from its own

@@ -19,6 +19,7 @@ from models.onnx_text import OPSET, parse
 from models.tiles import UNTILED_PIXELS, tiled
 
 BACKBONE_OUTPUTS = ("s8", "s16")
+AREA = 16  # cells: the memory's score is the mean of as many, 32 x 32 pixels of model input
 
 _FRAMES = """
 frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}] x) {{
@@ -30,10 +31,8 @@ frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}
 _FINE_ROWS = """
 features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
 <float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[2] shape = {{-1, {channels}}}> {{
-    fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
-    coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
-    large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (coarse, , scales)
-    joined = Concat <axis = 1> (fine, large)
+    large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (s16, , scales)
+    joined = Concat <axis = 1> (s8, large)
     last = Transpose <perm = [0, 2, 3, 1]> (joined)
     features = Reshape (last, shape)
 }}
@@ -42,10 +41,8 @@ features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P
 _COARSE_ROWS = """
 features (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16) => (float[P, {channels}] features)
 <int64[2] shape = {{-1, {channels}}}> {{
-    fine = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s8)
-    small = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (fine)
-    coarse = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 0> (s16)
-    joined = Concat <axis = 1> (small, coarse)
+    small = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (s8)
+    joined = Concat <axis = 1> (small, s16)
     last = Transpose <perm = [0, 2, 3, 1]> (joined)
     features = Reshape (last, shape)
 }}
@@ -69,35 +66,41 @@ head (float[N, {fine}, h, w] s8, float[N, {coarse}, h2, w2] s16, float[N, 1, {ro
 }}
 """
 
-_PLAIN = """
-score (float[N, 1, {rows}, {columns}] distance) => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[2] both = {{1, 2}}, int64[1] depth = {{1}}> {{
-    heatmap = Squeeze (distance, depth)
+_SCORE = """
+score ({inputs}) => (float[N] score, float[N, {rows}, {columns}] heatmap)
+<int64[2] both = {{1, 2}}, int64[3] all = {{1, 2, 3}}, int64[1] depth = {{1}}, int64[4] line = {{-1, 1, 1, {cells}}},
+ int64[1] area = {{{area}}}, int64[1] across = {{3}}, float least = {{1e-6}}> {{
+    {before}
+    cells = Reshape ({memory}, line)
+    farthest, places = TopK <axis = 3> (cells, area)
+    mean = ReduceMean (farthest, across)
+    {after}
+    most = ReduceMax ({map}, all)
+    divisor = Max (most, least)
+    factor = Div ({together}, divisor)
+    whole = Mul ({map}, factor)
+    heatmap = Squeeze (whole, depth)
     score = ReduceMax <keepdims = 0> (heatmap, both)
 }}
 """
-
-_JOINT = """
-score (float[N, 1, {rows}, {columns}] distance, float[N, 1, {rows}, {columns}] logit)
-    => (float[N] score, float[N, {rows}, {columns}] heatmap)
-<int64[2] both = {{1, 2}}, int64[3] all = {{1, 2, 3}}, int64[1] depth = {{1}}, float least = {{1e-6}}> {{
+_DISTANCE = "float[N, 1, {rows}, {columns}] distance"
+_PLAIN = {"inputs": _DISTANCE, "before": "", "after": "", "memory": "distance", "map": "distance", "together": "mean"}
+_JOINT = {
+    "inputs": _DISTANCE + ", float[N, 1, {rows}, {columns}] logit",
+    "before": """
     memory = Mul (distance, per_distance)
     above = Sub (logit, usual_logit)
     scaled = Mul (above, per_logit)
     positive = Relu (scaled)
     head = Mul (positive, inside)
     sum = Add (memory, head)
-    farthest = ReduceMax (memory, all)
+    """,
+    "after": """
     strongest = ReduceMax (head, all)
-    together = Add (farthest, strongest)
-    most = ReduceMax (sum, all)
-    divisor = Max (most, least)
-    factor = Div (together, divisor)
-    whole = Mul (sum, factor)
-    heatmap = Squeeze (whole, depth)
-    score = ReduceMax <keepdims = 0> (heatmap, both)
-}}
-"""
+    together = Add (mean, strongest)
+    """,
+    "memory": "memory", "map": "sum", "together": "together",
+}  # fmt: skip
 
 Floats = NDArray[np.float32]
 
@@ -130,9 +133,9 @@ def features_graph(
     backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry, stride: int = 8
 ) -> onnx.ModelProto:
     """Outputs `s8`, `s16` float32 `[N, C, h, w]`, the backbone's maps, and `features` float32 `[P, C]`: one row for
-    each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1).
+    each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1, but no averages over neighbours).
 
-    Maps at strides 8 and 16 of `channels` each, averaged over 3 x 3 neighbours, brought to one stride, then joined.
+    Maps at strides 8 and 16 of `channels` each, brought to one stride, then joined.
     `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`. Raises InputTooLarge, see `tiled`.
     """
     frames = parse(_FRAMES.format(height=geometry.height, width=geometry.width))
@@ -159,30 +162,35 @@ def memory_graph(
     """`features_graph` of that `stride` with outputs `heatmap` float32 `[N, rows, columns]` and `score` float32 `[N]`,
     its maximum.
 
-    The heatmap is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, and zero outside the
-    region of interest. With a `head` the score is the largest the memory says of any cell and the largest the head says
-    of any, added: they need not point at the same one. The heatmap is then the sum of both in each cell, scaled so that
-    its maximum is the score. With `maps` the backbone's are outputs still.
+    The memory's map is the Euclidean distance of each patch to the nearest row of `bank` `[M, C]`, and zero outside the
+    region of interest; its score is the mean over the `AREA` cells where it is largest. With a `head` the largest the
+    head says of any cell is added: they need not point at the same one. The heatmap is the memory's map, or the sum of
+    both in each cell, scaled so that its maximum is the score. With `maps` the backbone's are outputs still, and the
+    memory's, `distance` float32 `[N, 1, rows, columns]`.
     """
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
     inside = inside_cells(geometry).astype(np.float32)
-    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse}
+    area = min(AREA, int(inside.sum()))
+    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "cells": inside.size, "area": area}
     memory = nearest_graph(bank, geometry.height // stride, geometry.width // stride, stride, inside)
     model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
     if head is None:
-        score = parse(_PLAIN.format(**sizes))
-        wanted = [("memory/distance", "distance")]
+        score = _score(_PLAIN, sizes)
+        wanted = ["memory/distance"]
     else:
         weights, scale = head
         network = parse(_HEAD.format(**sizes), **vars(weights))
         model = _join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
         constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
-        score = parse(_JOINT.format(**sizes), inside=inside, **constants)
-        wanted = [("memory/distance", "distance"), ("head/logit", "logit")]
-    outputs = ["score/score", "score/heatmap", *(BACKBONE_OUTPUTS if maps else ())]
-    model = compose.merge_models(model, score, wanted, prefix2="score/", outputs=outputs)
-    return _finish(model, {"score/score": "score", "score/heatmap": "heatmap"})
+        score = _score(_JOINT, sizes, inside=inside, **constants)
+        wanted = ["memory/distance", "head/logit"]
+    model = _join(model, score, wanted, "score/")
+    outputs = ("score/score", "score/heatmap", *((*BACKBONE_OUTPUTS, "memory/distance") if maps else ()))
+    kept = [output for output in model.graph.output if output.name in outputs]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return _finish(model, {"score/score": "score", "score/heatmap": "heatmap", "memory/distance": "distance"})
 
 
 def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
@@ -210,6 +218,12 @@ def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str],
     known = {output.name for output in joined.graph.output}
     joined.graph.output.extend(output for output in first.graph.output if output.name not in known)
     return joined
+
+
+def _score(parts: dict[str, str], sizes: dict[str, int], **constants: Floats) -> onnx.ModelProto:
+    """The graph from what memory and head say to `score` and `heatmap`."""
+    text = {name: part.format(**sizes) for name, part in parts.items()}
+    return parse(_SCORE.format(**text, **sizes), **constants)
 
 
 def _channels(model: onnx.ModelProto, name: str) -> int:

@@ -15,7 +15,7 @@ from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
 from models.fitting_runtime import FittingRuntime, load_for_fitting
-from models.graph import BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells
+from models.graph import AREA, BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells
 from models.images import GoodImages
 from models.patchcore import PatchCore
 from models.synthetic import paint_defects, vary
@@ -101,7 +101,7 @@ class _Examples:
         without that image's fold."""
         outputs = self.runtimes[index % len(self.runtimes)].run(pixels[None])
         fine, coarse = (outputs[name][0] for name in BACKBONE_OUTPUTS)
-        return fine, coarse, outputs["heatmap"]
+        return fine, coarse, outputs["distance"][0]
 
     def plain(self, index: int) -> "Maps":
         """A good image as it is."""
@@ -130,10 +130,11 @@ class _Examples:
 
 def _scale(good: Iterable["Maps"], head: "Head", inside: NDArray[np.bool_]) -> HeadScale:
     """From what memory and head say of the cells of good images that are `inside` the region of interest."""
+    area = min(AREA, int(inside.sum()))
     farthest, usual, strongest = [], [], []
     for maps in good:
         logits = head.logits(maps)[inside]
-        farthest.append(maps[2].max())
+        farthest.append(np.sort(maps[2], axis=None)[-area:].mean())
         usual.append(logits.mean())
         strongest.append(logits.max())
     middle = float(np.mean(usual))

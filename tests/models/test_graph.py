@@ -59,17 +59,6 @@ def strided(frame: Array, weights: NDArray[np.float32]) -> Array:
     return np.einsum("aibjc,ocij->abo", tiles, weights.astype(np.float64))
 
 
-def averaged(field: Array) -> Array:
-    """Each place as the mean of itself and those of its eight neighbours that exist."""
-    rows, columns = field.shape[:2]
-    result = np.empty_like(field)
-    for row in range(rows):
-        for column in range(columns):
-            near = field[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
-            result[row, column] = near.mean(axis=(0, 1))
-    return result
-
-
 def doubled(field: Array) -> Array:
     """Twice as large, bilinear between the centres of pixels, the edge continued."""
 
@@ -85,14 +74,18 @@ def doubled(field: Array) -> Array:
 
 def reference_features(frame: NDArray[np.uint8]) -> Array:
     exact = frame.astype(np.float64)
-    fine = averaged(strided(exact, WEIGHTS["fine"]))
-    coarse = doubled(averaged(strided(exact, WEIGHTS["coarse"])))
+    fine = strided(exact, WEIGHTS["fine"])
+    coarse = doubled(strided(exact, WEIGHTS["coarse"]))
     return np.concatenate([fine, coarse], axis=2)
 
 
-def reference_heatmap(frame: NDArray[np.uint8]) -> Array:
+def reference_distance(frame: NDArray[np.uint8]) -> Array:
     apart = reference_features(frame)[:, :, None] - BANK[None, None].astype(np.float64)
     return np.asarray(np.sqrt((apart**2).sum(axis=3)).min(axis=2))
+
+
+def reference_score(distance: Array) -> float:
+    return float(np.sort(distance, axis=None)[-16:].mean())
 
 
 def test_features_are_those_of_a_plain_calculation() -> None:
@@ -107,21 +100,35 @@ def test_features_at_stride_16_are_means_of_the_finer_map_beside_the_coarser() -
     found = run(features_graph(backbone(), (FINE, COARSE), geometry(), 16), FRAMES)["features"]
 
     for index, frame in enumerate(FRAMES.astype(np.float64)):
-        fine, coarse = (averaged(strided(frame, WEIGHTS[name])) for name in ("fine", "coarse"))
+        fine, coarse = (strided(frame, WEIGHTS[name]) for name in ("fine", "coarse"))
         small = fine.reshape(4, 2, 6, 2, FINE).mean(axis=(1, 3))
         wanted = np.concatenate([small, coarse], axis=2).reshape(-1, FINE + COARSE)
         np.testing.assert_allclose(found[24 * index : 24 * (index + 1)], wanted, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 80), (96, 48)])
-def test_the_heatmap_is_the_distance_to_the_nearest_row(height: int, width: int) -> None:
+def test_the_heatmap_is_the_distance_to_the_nearest_row_scaled_to_the_score(height: int, width: int) -> None:
     frames = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     size = geometry(height, width)
 
-    found = run(memory_graph(features_model(size), size, BANK), frames)
+    found = run(memory_graph(features_model(size), size, BANK, maps=True), frames)
 
+    wanted = reference_distance(frames[0])
+    score = reference_score(wanted)
     assert size.cells == (height // 8, width // 8) == found["heatmap"].shape[1:]
-    np.testing.assert_allclose(found["heatmap"][0], reference_heatmap(frames[0]), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found["distance"][0, 0], wanted, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found["score"], score, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found["heatmap"][0], wanted * score / wanted.max(), rtol=1e-4, atol=1e-3)
+
+
+def test_where_the_region_has_few_cells_the_score_is_their_mean() -> None:
+    inside = np.zeros((64, 96), dtype=bool)
+    inside[8:16, 40:64] = True
+    masked = Geometry(height=64, width=96, aspect=1.5, mask=encode_region_mask(inside))
+
+    found = run(memory_graph(features_model(masked), masked, BANK, maps=True), FRAMES)
+
+    np.testing.assert_allclose(found["score"], found["distance"][:, 0, 1, 5:8].mean(axis=1), rtol=1e-5)
 
 
 def test_the_score_is_the_maximum_of_the_heatmap() -> None:
@@ -153,8 +160,8 @@ def test_a_remembered_frame_is_near_and_a_spoiled_one_far_only_where_it_is_spoil
 
     assert known.max() < 0.01 * np.linalg.norm(bank, axis=1).mean()
     row, column = np.unravel_index(changed.argmax(), changed.shape)
-    assert row in range(7)  # the coarse cell, averaged with its neighbours, enlarged
-    assert column in range(5, 12)
+    assert row in range(1, 5)  # the coarse cell, enlarged
+    assert column in range(7, 11)
     assert changed[:, :4].max() < 0.01 * changed.max()
 
 

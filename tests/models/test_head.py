@@ -76,12 +76,13 @@ def test_the_score_adds_the_strongest_of_memory_and_head_and_the_heatmap_says_wh
     front = run(features, FRAMES)
     scale = HeadScale(per_distance=0.25, usual_logit=-3.2, per_logit=0.5)
 
-    distances = run(memory_graph(features, geometry(), BANK, stride=stride), FRAMES)["heatmap"]
+    distances = run(memory_graph(features, geometry(), BANK, stride=stride, maps=True), FRAMES)["distance"][:, 0]
     both = run(memory_graph(features, geometry(), BANK, stride=stride, head=(head.weights(), scale)), FRAMES)
 
     logits = np.stack([head.logits((front["s8"][i], front["s16"][i], distances[i : i + 1])) for i in range(2)])
     parts = 0.25 * distances, np.maximum(0.5 * (logits + 3.2), 0)
-    strongest = sum(part.max(axis=(1, 2)) for part in parts)
+    farthest = np.sort(parts[0].reshape(2, -1), axis=1)[:, -16:].mean(axis=1)
+    strongest = farthest + parts[1].max(axis=(1, 2))
     np.testing.assert_allclose(both["score"], strongest, rtol=1e-4, atol=1e-3)
     cells = sum(parts)
     wanted = cells * (strongest / cells.max(axis=(1, 2)))[:, None, None]
@@ -98,7 +99,7 @@ def test_patches_at_stride_16_are_means_of_four() -> None:
     rows = large.reshape(2, 4, 2, 6, 2, -1).mean(axis=(2, 4)).reshape(-1, FINE + COARSE)
     assert small.shape == rows.shape
     np.testing.assert_allclose(small[:, :FINE], rows[:, :FINE], rtol=1e-4, atol=1e-3)
-    found = run(memory_graph(coarse, geometry(), BANK, stride=16), FRAMES)["heatmap"]
+    found = run(memory_graph(coarse, geometry(), BANK, stride=16, maps=True), FRAMES)["distance"][:, 0]
     assert np.array_equal(found[:, ::2, ::2], found[:, 1::2, 1::2])
     apart = np.sqrt(((small[:, None] - BANK[None]) ** 2).sum(axis=2)).min(axis=1)
     np.testing.assert_allclose(found[:, ::2, ::2].ravel(), apart, rtol=1e-3, atol=1e-3)

@@ -4,6 +4,7 @@ python -m benchmarks.fit_growth --out /tmp/growth --images 1000 --images 3000 --
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -33,7 +34,10 @@ def fit_growth(out: Path, counts: tuple[int, ...], extra: tuple[str, ...]) -> No
     for count in counts:
         root = out / f"images-{count}"
         if not root.is_dir():
-            write_dataset(root, "tablet", good=count, test_good=1, per_defect=1, seed=1)
+            begun = root.with_suffix(".part")  # what an interrupted run has left is no dataset
+            shutil.rmtree(begun, ignore_errors=True)
+            write_dataset(begun, "tablet", good=count, test_good=1, per_defect=1, seed=1)
+            begun.rename(root)
         words = [
             "train",
             "anomaly",
@@ -49,7 +53,7 @@ def fit_growth(out: Path, counts: tuple[int, ...], extra: tuple[str, ...]) -> No
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", _RUN, *words, "--out", str(out / f"{count}.onnx")],
-            check=True, capture_output=True, text=True,
+            check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         took = time.perf_counter() - start
         peak = re.search(r"peak kB (\d+)", done.stdout)

@@ -1,6 +1,7 @@
 """Where the product is, on a plain background: the rectangle that holds it in every training image."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from inspection.region import WHOLE, Bounds
 
 _SIDE = 160  # pixels of the longer side at which the product is looked for
 _RING = 0.04  # width of the frame's border, which must be background
-_LEAST_CONTRAST = 12.0  # grey levels
+_LEAST_CONTRAST = 11.999  # grey levels; below a whole one, so that rounding decides no pixel on a clipped background
 _NOISE = 6.0  # times the border's own deviation
 _PLAIN = 0.9  # share of the border that must look like background, in every image
 _MARGIN = 0.03  # of the frame's longer side, on each side of the product
@@ -58,21 +59,29 @@ def _foreground(pixels: Pixels) -> tuple[NDArray[np.bool_], float]:
     scale = _SIDE / max(pixels.shape[:2])
     size = (max(8, round(pixels.shape[1] * scale)), max(8, round(pixels.shape[0] * scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float64)
-    height, width = small.shape[:2]
+    border, terms = _background_of(*small.shape[:2])
+    edge, places = small[border], terms[border]
+    used = np.ones(len(edge), dtype=bool)
+    for _ in range(3):  # what sticks out of the border is left out of the next surface
+        known = places[used]
+        surface = np.linalg.solve(known.T @ known, known.T @ edge[used])
+        difference = np.abs(edge - places @ surface).max(axis=1)
+        deviation = 1.4826 * np.median(difference)
+        inner = difference <= max(3 * deviation, 4.0)
+        if inner.sum() < len(edge) / 2:
+            break
+        used = inner
+    contrast = max(_NOISE * deviation, _LEAST_CONTRAST)
+    unlike = (np.abs(small - terms @ surface) > contrast).any(axis=2)
+    product = cv2.morphologyEx(unlike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return product, float((difference <= contrast).mean())
+
+
+@lru_cache(maxsize=8)
+def _background_of(height: int, width: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which pixels `[h, w]` are the frame's border, and the surface's terms `[h, w, 6]` at each."""
     ring = max(2, round(_RING * min(height, width)))
     border = np.ones((height, width), dtype=bool)
     border[ring:-ring, ring:-ring] = False
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
-    used = border.copy()
-    for _ in range(3):  # what sticks out of the border is left out of the next surface
-        surface = np.linalg.lstsq(terms[used], small[used], rcond=None)[0]
-        difference = np.abs(small - terms @ surface).max(axis=2)
-        deviation = 1.4826 * np.median(difference[border])
-        inner = border & (difference <= max(3 * deviation, 4.0))
-        if inner.sum() < border.sum() / 2:
-            break
-        used = inner
-    contrast = max(_NOISE * deviation, _LEAST_CONTRAST)
-    product = cv2.morphologyEx((difference > contrast).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
-    return product, float((difference[border] <= contrast).mean())
+    return border, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)

@@ -171,8 +171,8 @@ def memory_graph(
     rows, columns = geometry.cells
     fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
     inside = inside_cells(geometry).astype(np.float32)
-    area = min(AREA, int(inside.sum()))
-    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse, "cells": inside.size, "area": area}
+    sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse}
+    sizes |= {"cells": inside.size, "area": score_area(inside)}
     memory = nearest_graph(bank, geometry.height // stride, geometry.width // stride, stride, inside)
     model = compose.merge_models(features, memory, [("features", "rows")], prefix2="memory/")
     if head is None:
@@ -205,6 +205,11 @@ def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
     )
     counts = sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
     return np.asarray(counts > 0)
+
+
+def score_area(inside: NDArray[np.generic]) -> int:
+    """Over how many cells the memory's score is the mean, where those of `inside` `[rows, columns]` are inspected."""
+    return min(AREA, int(inside.sum()))
 
 
 def cell_pixels(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
 from models.fitting_runtime import FittingRuntime, load_for_fitting
-from models.graph import AREA, BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells
+from models.graph import BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells, score_area
 from models.images import GoodImages
 from models.patchcore import PatchCore
 from models.synthetic import paint_defects, vary
@@ -130,7 +130,7 @@ class _Examples:
 
 def _scale(good: Iterable["Maps"], head: "Head", inside: NDArray[np.bool_]) -> HeadScale:
     """From what memory and head say of the cells of good images that are `inside` the region of interest."""
-    area = min(AREA, int(inside.sum()))
+    area = score_area(inside)
     farthest, usual, strongest = [], [], []
     for maps in good:
         logits = head.logits(maps)[inside]

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
-from inspection.detector import Detector
-from inspection.recipe import Recipe, read_recipe, recipe_package
+from inspection.recipe import Recipe, read_recipe, recipe_detector
 from inspection.records import Entry
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
@@ -90,7 +89,7 @@ def build_service(
     Raises what reading the recipe, the package and the archive raises, GoldenMismatch, and CameraUnavailable.
     """
     recipe: Recipe = read_recipe(recipe_file)
-    detector = Detector(recipe_package(recipe, recipe_file.parent), runtime or recipe.runtime, threads)
+    detector = recipe_detector(recipe, recipe_file.parent, runtime, threads)
     camera = open_camera(recipe.camera, recipe_file) if recipe.camera else None
     archive = stack.enter_context(Archive(archive_folder))
     service = Service(Station(recipe, detector, archive), archive)

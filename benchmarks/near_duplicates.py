@@ -1,4 +1,4 @@
-"""How far copies of an image lie from it in the perceptual hash, and how near other images of the product come.
+"""How many copies of images are known as near-duplicates, and how many other images of the product are taken for some.
 
 python -m benchmarks.near_duplicates --data ../shared/data
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.accuracy import CATEGORIES
 from data.layouts import load_dataset
-from data.near_duplicates import perceptual_hash
+from data.near_duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from inspection.frames import Pixels, read_frame
 
 
@@ -43,26 +43,24 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--category", "names", multiple=True, type=click.Choice(list(CATEGORIES)), help="Only these.")
 def near_duplicates(data: Path, names: tuple[str, ...]) -> None:
-    """Bits of 256 that differ: of each kind of copy the most of 95 % of images and of all, and of the nearest other
-    image the fewest of all, of 95 % and of half of the images."""
-    print(f"| | {' | '.join(COPIES)} | nearest other image |")
-    print("|---" * (len(COPIES) + 2) + "|")
+    """Which share of copies is found, of each kind, and how many of the product's images are taken for copies."""
+    print(f"| | images | {' | '.join(COPIES)} | others taken for copies |")
+    print("|---" * (len(COPIES) + 3) + "|")
     for name in names or CATEGORIES:
         layout, folder = CATEGORIES[name]
         dataset = load_dataset(layout, data / folder, name)
-        hashes, copies = [], []
+        looks, found = [], []
         for sample in [*dataset.train, *dataset.test]:
             pixels = read_frame(sample.path).pixels
-            hashes.append(perceptual_hash(pixels))
-            copies.append([_apart(hashes[-1], perceptual_hash(change(pixels))) for change in COPIES.values()])
-        nearest = [min(_apart(one, two) for j, two in enumerate(hashes) if j != i) for i, one in enumerate(hashes)]
-        cells = [f"{np.percentile(part, 95):.0f}, {max(part)}" for part in np.array(copies).T]
-        others = ", ".join(f"{np.percentile(nearest, share):.0f}" for share in (0, 5, 50))
-        print(f"| {name} | {' | '.join(cells)} | {others} |", flush=True)
+            looks.append(fingerprint(pixels))
+            found.append([_joined([looks[-1], fingerprint(change(pixels))]) for change in COPIES.values()])
+        cells = [f"{100 * share:.0f} %" for share in np.mean(found, axis=0)]
+        sizes = np.bincount(near_duplicate_groups(looks))
+        print(f"| {name} | {len(looks)} | {' | '.join(cells)} | {sizes[sizes > 1].sum()} |", flush=True)
 
 
-def _apart(one: np.ndarray, two: np.ndarray) -> int:
-    return int(np.bitwise_count(one ^ two).sum())
+def _joined(images: list[Fingerprint]) -> bool:
+    return len(set(near_duplicate_groups(images))) == 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Labelled images for a classifier: which defects each shows, and which part of the data it belongs to.
 
-Near-duplicates belong to one part. A group's part depends on its contents and the seed alone, so that where images are
-added none moves from training to test, unless a new one joins two groups.
+Near-duplicates belong to one part. A group's part depends on its contents and the seed, so that where images are added
+the others keep their part; only where a class has few, whose parts must not stay empty, or where a new image joins two
+groups, one may move. A package knows what it was trained on, whatever moves: `evaluate` leaves that out.
 """
 
 import hashlib
@@ -11,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from data.layouts import DatasetMissing, Sample, load_dataset
-from data.near_duplicates import Hashes, near_duplicate_groups, perceptual_hash
+from data.near_duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from data.splits import relative_name
 from inspection.detector import available_cores
 from inspection.errors import InspectionError
@@ -91,20 +91,20 @@ def labelled_files(layout: str, root: Path, category: str | None, colour: Colour
     dataset = load_dataset(layout, root, category)
     samples = [*dataset.train, *dataset.test]
 
-    def seen(sample: Sample) -> tuple[str, Hashes]:
+    def seen(sample: Sample) -> tuple[str, Fingerprint]:
         frame = read_frame(sample.path, colour)
         assert frame.encoded is not None
-        return hashlib.sha256(frame.encoded).hexdigest(), perceptual_hash(frame.pixels)
+        return hashlib.sha256(frame.encoded).hexdigest(), fingerprint(frame.pixels)
 
-    kept: dict[str, tuple[Sample, Hashes]] = {}
-    for sample, (content, bits) in zip(samples, map_in_order(seen, samples, available_cores()), strict=True):
-        first, _ = kept.setdefault(content, (sample, bits))
+    kept: dict[str, tuple[Sample, Fingerprint]] = {}
+    for sample, (content, look) in zip(samples, map_in_order(seen, samples, available_cores()), strict=True):
+        first, _ = kept.setdefault(content, (sample, look))
         if labels_of(first) != labels_of(sample):
             raise LabelsDiffer(
                 f"{sample.path} ({_named(sample)}) and {first.path} ({_named(first)}) are the same image; keep the one "
                 "with the right label"
             )
-    groups = near_duplicate_groups(np.array([bits for _, bits in kept.values()]))
+    groups = near_duplicate_groups([look for _, look in kept.values()])
     smallest: dict[int, str] = {}
     for content, group in zip(kept, groups, strict=True):
         smallest[group] = min(content, smallest.get(group, content))

@@ -38,10 +38,26 @@ class Finding:
     classes: tuple[ClassFound, ...] = ()
     also: tuple[tuple["Finding", Limits], ...] = ()
 
+    @property
+    def named(self) -> tuple[ClassFound, ...]:
+        """The classes that any package is sure of, the likeliest first."""
+        return tuple(sorted((one for one in self.all_classes if one.sure), key=lambda one: -one.probability))
+
+    @property
+    def all_classes(self) -> tuple[ClassFound, ...]:
+        """Its own and those of what else was found."""
+        return (*self.classes, *(one for finding, _ in self.also for one in finding.classes))
+
     def verdict(self, limits: Limits) -> Verdict:
         """The verdict at `limits`: a unit passes only where all that was found passes it."""
-        own = decide(self.score, limits, self.classes)
-        return combine([own, *(finding.verdict(other) for finding, other in self.also)])
+        return self.deciding(limits)[2]
+
+    def deciding(self, limits: Limits) -> tuple["Finding", Limits, Verdict]:
+        """What the verdict at `limits` comes from, this finding or one of `also`, with its own limits."""
+        found = [(self, limits), *self.also]
+        verdicts = [decide(one.score, its, one.classes) for one, its in found]
+        verdict = combine(verdicts)
+        return *found[verdicts.index(verdict)], verdict
 
 
 class Detector:
@@ -83,6 +99,16 @@ class Detector:
     def runtime(self) -> str:
         """The name of the engine that was chosen."""
         return self._runtime.name
+
+    @property
+    def identity(self) -> dict[str, dict[str, str]]:
+        """What results name it by."""
+        return {"package": self.package.identity}
+
+    @property
+    def label(self) -> str:
+        """What people know it by."""
+        return self.package.label
 
     def find(self, pixels: Pixels) -> Finding:
         """The finding in one frame `[H, W, 3]` uint8 RGB. Raises FrameWrongGeometry or RuntimeFault."""

@@ -87,19 +87,13 @@ def recipe_package(recipe: Recipe, folder: Path) -> Package:
 def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None) -> Detector:
     """The detector of all that a recipe in `folder` names, proved; `runtime` replaces the recipe's.
 
-    Raises RecipePackageDiffers, and what reading and loading a package raises.
+    Raises RecipePackageDiffers, NotAClassifier, and what reading and loading a package raises.
     """
     engine = runtime or recipe.runtime
     package = recipe_package(recipe, folder)
     if recipe.classifier is None:
         return Detector(package, engine, threads)
-    classifier = _package(recipe, recipe.classifier, folder)
-    if not classifier.manifest.classes:
-        raise RecipePackageDiffers(
-            f"{classifier.source} knows no defect classes, and recipe {recipe.label} has it as its classifier; name a "
-            "package made by `inspection train classifier`"
-        )
-    return CombinedDetector(package, classifier, engine, threads)
+    return CombinedDetector(package, _package(recipe, recipe.classifier, folder), engine, threads)
 
 
 def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:

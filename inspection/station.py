@@ -151,18 +151,19 @@ class Station:
             sequence=frame.sequence,
             captured_at=utc_text(frame.captured_at),
             image=images.put(data, suffix),
-            heatmap=images.put(encode_heatmap(finding.heatmap), ".npy") if finding else None,
+            heatmap=images.put(encode_heatmap(finding.deciding(self.limits)[0].heatmap), ".npy") if finding else None,
             score=_finite(finding),
         )
 
     def _found(self, finding: Finding) -> dict[str, Any]:
-        """What a record says of a finding beside its score: the runtime, the classes, and a second package's
-        finding."""
+        """What a record says of a finding beside its score: the runtime, the classes, and a second package's finding;
+        the heatmap on record is of the one that decided."""
         found: dict[str, Any] = {"runtime": self.detector.runtime} | _classes(finding)
         if isinstance(self.detector, CombinedDetector):
             ((other, limits),) = finding.also
             part = {"package": self.detector.classifier.package.digest, "score": _finite(other)}
             found["classifier"] = part | limits.model_dump() | _classes(other)
+            found["decided_by"] = "classifier" if finding.deciding(self.limits)[0] is other else "package"
         return found
 
     def _late(self, opened: float) -> bool:
@@ -174,11 +175,14 @@ def _finite(finding: Finding | None) -> float | None:
 
 
 def _classes(finding: Finding) -> dict[str, Any]:
-    """The probability of each class, and the severity of those that are sure."""
+    """Of each class its probability and severity, and which are sure."""
     if not finding.classes:
         return {}
-    sure = {found.name: found.severity for found in finding.classes if found.sure}
-    return {"classes": {found.name: _number(found.probability) for found in finding.classes}, "severity": sure}
+    return {
+        "classes": {found.name: _number(found.probability) for found in finding.classes},
+        "severity": {found.name: found.severity for found in finding.classes},
+        "sure": [found.name for found in finding.classes if found.sure],
+    }
 
 
 def _number(value: float) -> float | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
+from inspection.batch_totals import findings_of
 from inspection.recipe import Recipe, read_recipe, recipe_detector
 from inspection.records import Entry
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
-from inspection.verdict import Reason
+from inspection.verdict import Outcome, Reason
 from serve.cameras import open_camera
 from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
@@ -104,8 +105,17 @@ def describe(disposition: Disposition) -> dict[str, Any]:
         "outcome": disposition.outcome,
         "reason": disposition.reason,
         "message": disposition.message,
+        "named": _named(disposition),
         "record": describe_entry(disposition.entry) if disposition.entry else None,
     }
+
+
+def _named(disposition: Disposition) -> list[str]:
+    """The defects that a classifier is sure of on a unit that did not pass, each with its probability."""
+    if disposition.entry is None or disposition.outcome is Outcome.PASS:
+        return []
+    parts = findings_of(disposition.entry.details)
+    return [f"{name} {100 * part['classes'][name]:.0f} %" for part in parts for name in part.get("sure", ())]
 
 
 def describe_entry(entry: Entry) -> dict[str, Any]:

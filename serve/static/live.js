@@ -39,7 +39,7 @@ function showLine(state, text = state) {
 }
 
 function showStatus(status) {
-  const { units, outcomes, reasons, latency_ms_p50: latency } = status.tally;
+  const { units, outcomes, reasons, severities, latency_ms_p50: latency } = status.tally;
   showLine(status.line);
   showAlarm(status.alarm);
   at("units").textContent = units.toLocaleString();
@@ -51,6 +51,8 @@ function showStatus(status) {
   const others = Object.entries(reasons).filter(([reason]) => reason !== "within_limits").slice(0, 6);
   at("reasons").replaceChildren(...others.map(([reason, count]) =>
     element("li", {}, element("span", { textContent: words(reason) }), count.toLocaleString())));
+  at("severities").textContent = ["critical", "major", "minor"].filter((name) => severities[name])
+    .map((name) => `${severities[name].toLocaleString()} ${name}`).join(" · ");
 }
 
 // Pictures: whoever wants several asks for one after the other.
@@ -88,7 +90,7 @@ async function showUnit(unit) {
   const verdict = at("verdict");
   verdict.dataset.outcome = unit.outcome;
   verdict.querySelector(".outcome").textContent = unit.outcome;
-  at("reason").textContent = words(unit.reason);
+  at("reason").textContent = [words(unit.reason), ...unit.named].join(" · ");
   at("message").textContent = unit.message;
   at("unit").textContent = unit.unit;
   at("when").textContent = time(record && record.recorded_at);

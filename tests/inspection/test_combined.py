@@ -1,5 +1,8 @@
 """A recipe with two packages: either stops a unit, one pass serves both, and the record has both findings."""
 
+import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +10,13 @@ import onnx
 import pytest
 
 from inspection.archive import Archive
-from inspection.combined import CombinedDetector
+from inspection.combined import CombinedDetector, NotAClassifier
 from inspection.detector import Detector, GoldenMismatch
 from inspection.frames import read_frame
+from inspection.heatmap import decode_heatmap
 from inspection.joined_graph import join_graphs
 from inspection.package import Package, open_package, read_package, seal
-from inspection.recipe import PackageRef, Recipe, RecipePackageDiffers, recipe_detector
+from inspection.recipe import PackageRef, Recipe, recipe_detector
 from inspection.runtime import able
 from inspection.station import Station
 from inspection.verdict import Limits, Outcome
@@ -71,7 +75,7 @@ def test_packages_that_see_something_else_run_one_after_the_other(classifier: Pa
         ),
         "mono",
     )
-    assert not CombinedDetector(package, other).one_pass
+    assert not CombinedDetector(other, classifier).one_pass
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
@@ -111,10 +115,67 @@ def test_a_record_has_both_findings(
     assert part["review_limit"] == both.classifier.manifest.limits.review_limit
 
 
+@pytest.mark.parametrize("which", ["package", "classifier"])
+def test_the_heatmap_on_record_is_of_the_finding_that_decided(
+    which: str, recipe: Recipe, both: CombinedDetector, tmp_path: Path, vial_images: Images
+) -> None:
+    frame = read_frame(vial_images["crack"][0])
+    found = both.find(frame.pixels)
+    ((other, _),) = found.also
+    strict = Limits(review_limit=-1, reject_limit=-1)
+    lax = Limits(review_limit=1e6, reject_limit=1e6)
+    moved = CombinedDetector(both.package, both.classifier.package)
+    moved.classifier.manifest = moved.classifier.manifest.model_copy(update={"limits": lax})
+    if which == "classifier":
+        moved.classifier.manifest = moved.classifier.manifest.model_copy(update={"limits": strict})
+    limits = strict if which == "package" else lax
+    with Archive(tmp_path / "archive") as archive:
+        entry = Station(recipe.model_copy(update={"limits": limits}), moved, archive).inspect(frame).entry
+        assert entry is not None
+        name = entry.frames[0].heatmap
+        assert name is not None
+        kept = decode_heatmap(archive.images.get(name), name)
+
+    assert entry.outcome != Outcome.PASS
+    assert entry.details["decided_by"] == which
+    np.testing.assert_allclose(kept, (found if which == "package" else other).heatmap, rtol=1e-2, atol=1e-2)
+
+
+def test_what_both_decided_is_decided_again(
+    recipe: Recipe,
+    both: CombinedDetector,
+    tmp_path: Path,
+    vial_images: Images,
+    vial_package: Path,
+    classifier_package: Path,
+    inspection: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        station = Station(recipe, both, archive)
+        for paths in vial_images.values():
+            station.inspect(read_frame(paths[0]))
+    out = tmp_path / "again"
+    words = ["--classifier", classifier_package, "--runtime", "onnxruntime"]
+    done = inspection("reinspect", vial_package, "--archive", tmp_path / "archive", "--out", out, *words, "--quiet")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((out / "result.json").read_text())
+    assert result["units"] == len(vial_images)
+    assert result["changed_verdicts"] == []
+    assert result["classifier"]["sha256"] == both.classifier.package.digest
+    assert both.classifier.package.digest in (out / "report.html").read_text()
+
+    done = inspection("predict", vial_package, vial_images["crack"][0], *words, "--json", "-")
+    [image] = json.loads(done.stdout)["images"]
+    assert set(image["classes"]) == {each.name for each in both.classifier.manifest.classes}
+    done = inspection("predict", vial_package, vial_images["crack"][0], "--classifier", vial_package)
+    assert "[not_a_classifier]" in done.stderr
+
+
 def test_a_recipe_names_both(recipe: Recipe, classifier_package: Path, vial_package: Path, tmp_path: Path) -> None:
     named = recipe.model_copy(update={"classifier": PackageRef(path=classifier_package)})
     assert isinstance(recipe_detector(named, tmp_path, "onnxruntime"), CombinedDetector)
 
     wrong = recipe.model_copy(update={"classifier": PackageRef(path=vial_package)})
-    with pytest.raises(RecipePackageDiffers, match="knows no defect classes"):
+    with pytest.raises(NotAClassifier, match="knows no defect classes"):
         recipe_detector(wrong, tmp_path)

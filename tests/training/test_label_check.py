@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_labels_that_are_wrong_are_named(root: Path, inspection: Run, tmp_path: Path) -> None:
     out = tmp_path / "doubts.json"
-    done = inspection("check-labels", "--root", root, "--size", 128, "--folds", 3, "--json", out, "--quiet")
+    done = inspection("check-labels", "--root", root, "--size", 96, "--folds", 3, "--json", out, "--quiet")
 
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())

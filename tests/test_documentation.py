@@ -136,7 +136,7 @@ def test_every_option_in_the_pages_exists() -> None:
 
     options = {
         "training/README.md": "".join(known(*words) for words in TRAINING),
-        "inspection/README.md": known("verify") + known("reinspect") + known("predict"),
+        "inspection/README.md": known("verify") + known("reinspect") + known("predict") + known("batch"),
     }
     for page, text in options.items():
         named = set(re.findall(r"(--[a-z][a-z-]+)", (ROOT / page).read_text()))

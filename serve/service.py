@@ -105,17 +105,8 @@ def describe(disposition: Disposition) -> dict[str, Any]:
         "outcome": disposition.outcome,
         "reason": disposition.reason,
         "message": disposition.message,
-        "named": _named(disposition),
         "record": describe_entry(disposition.entry) if disposition.entry else None,
     }
-
-
-def _named(disposition: Disposition) -> list[str]:
-    """The defects that a classifier is sure of on a unit that did not pass, each with its probability."""
-    if disposition.entry is None or disposition.outcome is Outcome.PASS:
-        return []
-    parts = findings_of(disposition.entry.details)
-    return [f"{name} {100 * part['classes'][name]:.0f} %" for part in parts for name in part.get("sure", ())]
 
 
 def describe_entry(entry: Entry) -> dict[str, Any]:
@@ -134,5 +125,13 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
                "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
     return {name: getattr(entry, name) for name in names} | {
-        "frames": frames, "details": dict(entry.details), "links": links,
+        "frames": frames, "details": dict(entry.details), "named": _named(entry), "links": links,
     }  # fmt: skip
+
+
+def _named(entry: Entry) -> list[str]:
+    """The defects that a classifier is sure of on a unit that did not pass, each with its probability."""
+    if entry.outcome in (None, Outcome.PASS):
+        return []
+    parts = findings_of(entry.details)
+    return [f"{name} {100 * part['classes'][name]:.0f} %" for part in parts for name in part.get("sure", ())]

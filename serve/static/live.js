@@ -90,7 +90,7 @@ async function showUnit(unit) {
   const verdict = at("verdict");
   verdict.dataset.outcome = unit.outcome;
   verdict.querySelector(".outcome").textContent = unit.outcome;
-  at("reason").textContent = [words(unit.reason), ...unit.named].join(" · ");
+  at("reason").textContent = [words(unit.reason), ...(record ? record.named : [])].join(" · ");
   at("message").textContent = unit.message;
   at("unit").textContent = unit.unit;
   at("when").textContent = time(record && record.recorded_at);
@@ -105,20 +105,21 @@ function put(id, image, otherwise) {
 
 function showScore(record) {
   const gauge = at("gauge");
-  const known = Boolean(record) && record.score !== null;
+  const decided = record && record.details.decided_by === "classifier" ? record.details.classifier : record;
+  const known = Boolean(record) && decided.score !== null;
   gauge.classList.toggle("unknown", !known);
-  at("score").textContent = known ? `Score ${record.score.toFixed(2)}` : "No score";
+  at("score").textContent = known ? `Score ${decided.score.toFixed(2)}` : "No score";
   at("limits").textContent = !record ? "not on record" : [
-    `review from ${record.review_limit.toFixed(2)}`,
-    `reject from ${record.reject_limit.toFixed(2)}`,
+    `review from ${decided.review_limit.toFixed(2)}`,
+    `reject from ${decided.reject_limit.toFixed(2)}`,
     `${Math.round(record.latency_ms)} ms`,
   ].join(" · ");
   if (!record) return;
-  const full = record.reject_limit * 1.5;
+  const full = decided.reject_limit * 1.5;
   const place = (value) => `${Math.min(100, Math.max(0, (100 * value) / full))}%`;
-  gauge.style.setProperty("--review-at", place(record.review_limit));
-  gauge.style.setProperty("--reject-at", place(record.reject_limit));
-  if (known) gauge.style.setProperty("--score-at", place(record.score));
+  gauge.style.setProperty("--review-at", place(decided.review_limit));
+  gauge.style.setProperty("--reject-at", place(decided.reject_limit));
+  if (known) gauge.style.setProperty("--score-at", place(decided.score));
 }
 
 // What went by: a mark for every unit, and pictures of those that did not pass.
@@ -137,7 +138,7 @@ function addStopped(unit) {
   const score = record && record.score !== null ? record.score.toFixed(2) : "no score";
   const link = element("a", { title: unit.message || words(unit.reason) },
     thumb, sign(), element("strong", { textContent: unit.outcome }),
-    element("small", { textContent: words(unit.reason) }),
+    element("small", { textContent: record && record.named.length ? record.named[0] : words(unit.reason) }),
     element("small", { textContent: record ? `${score} · ${time(record.recorded_at)}` : "not on record" }));
   link.dataset.outcome = unit.outcome;
   if (record) link.href = record.links.self;

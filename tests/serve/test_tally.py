@@ -37,4 +37,4 @@ def test_stopped_units_are_counted_by_their_worst_severity() -> None:
     [(Outcome.REJECT, Reason.CLASS_FOUND, ["crack 97 %"]), (Outcome.PASS, Reason.WITHIN_LIMITS, [])],
 )
 def test_a_defect_is_named_where_the_unit_did_not_pass(outcome: Outcome, reason: Reason, named: list[str]) -> None:
-    assert describe(_unit(outcome, reason, {"crack": 0.97, "spot": 0.1}, "crack"))["named"] == named
+    assert describe(_unit(outcome, reason, {"crack": 0.97, "spot": 0.1}, "crack"))["record"]["named"] == named

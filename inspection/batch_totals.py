@@ -4,18 +4,16 @@ it may go (acceptance sampling of the units that passed)."""
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from inspection.archive import Archive
 from inspection.errors import InspectionError
 from inspection.manifest import Severity
+from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst_severity
 from inspection.records import Correction, Entry, correction, from_row
 from inspection.reviews import reviewed
 from inspection.sampling import Level, SamplingPlan, sampling_plan
 from inspection.verdict import Outcome
-
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-UNNAMED = "unnamed"
 
 
 class BatchMissing(InspectionError):
@@ -78,8 +76,7 @@ def batch_totals(archive: Archive, batch: str) -> BatchTotals:
     looked_at = [
         (entry, review) for entry, review in reviewed(archive) if entry.batch == batch and entry.outcome == Outcome.PASS
     ]
-    found = Counter(_worst(_severities(entry.details).get(label, SEVERITIES[0]) for label in review.labels)
-                    for entry, review in looked_at if review.labels)  # fmt: skip
+    found = Counter(worst_severity(entry.details, review.labels) for entry, review in looked_at if review.labels)
     return BatchTotals(
         batch=batch,
         units=outcomes.total(),
@@ -103,13 +100,6 @@ def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level
     ]  # fmt: skip
 
 
-def unit_severity(details: Mapping[str, Any]) -> str:
-    """The worst severity among the classes that were surely found, by what a unit's record says of its findings."""
-    known = _severities(details)
-    sure = [name for part in findings_of(details) for name in part.get("sure", ())]
-    return _worst(known.get(name, SEVERITIES[0]) for name in sure) if sure else UNNAMED
-
-
 def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
     """Each unit's record with its outcome and reason after correction."""
     for station in archive.stations():
@@ -122,17 +112,3 @@ def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
                 entry = from_row(row)
                 outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))
                 yield entry, str(outcome), str(reason)
-
-
-def findings_of(details: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a unit's record says of each package's finding."""
-    return [part for part in (details, details.get("classifier")) if part]
-
-
-def _severities(details: Mapping[str, Any]) -> dict[str, str]:
-    """Of each class that the unit was inspected for; a defect that is none of them counts as critical."""
-    return {name: severity for part in findings_of(details) for name, severity in part.get("severity", {}).items()}
-
-
-def _worst(severities: Iterator[str]) -> str:
-    return min(severities, key=SEVERITIES.index)

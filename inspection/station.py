@@ -15,6 +15,7 @@ from inspection.frames import Frame, encode_png, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.preprocess import FrameWrongGeometry
 from inspection.recipe import Recipe
+from inspection.record_findings import CLASSIFIER
 from inspection.records import Draft, Entry, FrameRecord, utc_text
 from inspection.verdict import Outcome, Reason, Verdict, reject
 
@@ -162,8 +163,8 @@ class Station:
         if isinstance(self.detector, CombinedDetector):
             ((other, limits),) = finding.also
             part = {"package": self.detector.classifier.package.digest, "score": _finite(other)}
-            found["classifier"] = part | limits.model_dump() | _classes(other)
-            found["decided_by"] = "classifier" if finding.deciding(self.limits)[0] is other else "package"
+            found[CLASSIFIER] = part | limits.model_dump() | _classes(other)
+            found["decided_by"] = CLASSIFIER if finding.deciding(self.limits)[0] is other else "package"
         return found
 
     def _late(self, opened: float) -> bool:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
-from inspection.batch_totals import findings_of
 from inspection.recipe import Recipe, read_recipe, recipe_detector
+from inspection.record_findings import named_defects
 from inspection.records import Entry
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
-from inspection.verdict import Outcome, Reason
+from inspection.verdict import Reason
 from serve.cameras import open_camera
 from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
@@ -125,13 +125,5 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
                "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
     return {name: getattr(entry, name) for name in names} | {
-        "frames": frames, "details": dict(entry.details), "named": _named(entry), "links": links,
+        "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
     }  # fmt: skip
-
-
-def _named(entry: Entry) -> list[str]:
-    """The defects that a classifier is sure of on a unit that did not pass, each with its probability."""
-    if entry.outcome in (None, Outcome.PASS):
-        return []
-    parts = findings_of(entry.details)
-    return [f"{name} {100 * part['classes'][name]:.0f} %" for part in parts for name in part.get("sure", ())]

@@ -4,7 +4,7 @@ import threading
 from collections import Counter, deque
 from typing import Any
 
-from inspection.batch_totals import unit_severity
+from inspection.record_findings import unit_severity
 from inspection.station import Disposition
 from inspection.verdict import Outcome
 

@@ -67,8 +67,8 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
 
 
 def _aqls(limits: tuple[str, ...]) -> "dict[Severity, float]":
-    from inspection.batch_totals import SEVERITIES
     from inspection.errors import BadUsage
+    from inspection.record_findings import SEVERITIES
 
     known = {str(name): name for name in SEVERITIES}
     aqls: dict[Severity, float] = {}

@@ -168,7 +168,7 @@ def test_a_defect_that_a_classifier_names_is_shown_with_its_severity(
     changed = manifest.model_copy(
         update={
             "classes": [sure, *unsure],
-            "limits": Limits(review_limit=-1, reject_limit=-1),
+            "limits": Limits(review_limit=0.01, reject_limit=0.02),
             "golden": [golden.model_copy(update={"outcome": Outcome.REJECT}) for golden in manifest.golden],
         }
     )
@@ -180,7 +180,7 @@ def test_a_defect_that_a_classifier_names_is_shown_with_its_severity(
             station.upload(vial_images["crack"][0].read_bytes(), unit="vial 12")
             seen.wait_outcome("REJECT")
             seen.wait("#reason", f"class found · {first.name}")
-            assert "reject from -1.00" in seen.text("#limits")
+            assert "reject from 0.02" in seen.text("#limits")
             seen.wait("#severities", "critical")
             assert first.name in seen.text("#stopped li:first-child")
             seen.page.screenshot(path=screenshots / "live-class.png")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from inspection.archive import Archive
-from inspection.batch_totals import BatchMissing, acceptance, batch_totals, unit_severity
+from inspection.batch_totals import BatchMissing, acceptance, batch_totals
+from inspection.record_findings import unit_severity
 from inspection.records import Draft
 from inspection.reviews import add_review
 

@@ -49,9 +49,10 @@ def train_head(
     steps: int,
     seed: int,
     done: Callable[[], object],
+    log: Callable[[str, float, int], object] = lambda *_: None,
 ) -> float:
     """Train `head` on `steps` batches of `examples`; it is left as it was where the loss of the `validation` images was
-    lowest, which is returned. Stops where that has not fallen for several looks."""
+    lowest, which is returned. Stops where that has not fallen for several looks. `log` is told both losses at each."""
     best, kept, stale = np.inf, deepcopy(head.state_dict()), 0
     every = max(1, steps // CHECKS)
     with torch.random.fork_rng(devices=[]):
@@ -69,6 +70,8 @@ def train_head(
             done()
             if step % every == 0 or step == steps:
                 now = float(class_loss(logits_of(head, validation), targets_of(validation), labels))
+                log("head/training loss", float(loss.detach()), step)
+                log("head/validation loss", now, step)
                 stale = 0 if now < best else stale + 1
                 if now < best:
                     best, kept = now, deepcopy(head.state_dict())

@@ -21,6 +21,7 @@ from models.fine_tuning import Network, Picture, fine_tune
 from models.fitting_runtime import FittingRuntime
 from training.classifier_options import ClassifierOptions
 from training.labelled_images import LabelledImages
+from training.scalars import Log, no_log
 
 _REFERENCES = 100
 _JUDGES = 500  # validation images that decide when training stops: they are kept in memory
@@ -34,6 +35,7 @@ def train_frozen(
     labels: Labels,
     steps: int,
     *,
+    log: Log = no_log,
     quiet: bool,
 ) -> ClassHead:
     """The head, trained on what `runtime` says of varied training images."""
@@ -44,7 +46,7 @@ def train_frozen(
         closing(train.varied(runtime, options.augmentation, options.seed)) as examples,
         tqdm(total=steps, desc="head", unit="batch", disable=quiet) as bar,
     ):
-        train_head(head, examples, judges, labels=labels, steps=steps, seed=options.seed, done=bar.update)
+        train_head(head, examples, judges, labels=labels, steps=steps, seed=options.seed, done=bar.update, log=log)
     return head
 
 
@@ -57,6 +59,7 @@ def train_whole(
     labels: Labels,
     checkpoint: Path,
     *,
+    log: Log = no_log,
     quiet: bool,
 ) -> onnx.ModelProto:
     """The graph of the features with a backbone that was trained together with `head`, which is left trained as
@@ -77,7 +80,9 @@ def train_whole(
                     yield from batch
                     bar.update()
 
-        def report(_: int, trained: float, judged: float) -> None:
+        def report(epoch: int, trained: float, judged: float) -> None:
+            log("backbone/training loss", trained, epoch + 1)
+            log("backbone/validation loss", judged, epoch + 1)
             bar.set_postfix_str(f"loss {trained:.3f}, validation {judged:.3f}")
 
         fine_tune(

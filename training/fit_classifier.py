@@ -45,6 +45,7 @@ from training.fit import source_date
 from training.golden import TOLERANCE, DetectorBlind, golden_scores
 from training.images import PreparedImages, TrainingImages
 from training.labelled_images import LabelledImages
+from training.scalars import Log, no_log
 
 ALGORITHM = "classifier"
 _PASSES, _FEWEST_STEPS, _MOST_STEPS = 15, 300, 4000
@@ -69,10 +70,11 @@ def fit_classifier(
     *,
     checkpoints: Path,
     say: Callable[[str], object] = lambda _: None,
+    log: Log = no_log,
     quiet: bool = True,
 ) -> FittedClassifier:
-    """Fit on the split's training images. `say` is given what a person should know before it starts; in the folder
-    `checkpoints` lies, while the backbone is trained, how far that is.
+    """Fit on the split's training images. `say` is given what a person should know before it starts, `log` the losses
+    as they fall; in the folder `checkpoints` lies, while the backbone is trained, how far that is.
 
     Raises BadUsage, DatasetMissing (too few images), and what reading a frame, a region or a backbone raises.
     """
@@ -95,10 +97,10 @@ def fit_classifier(
     features = class_features_graph(backbone.model, backbone.channels, geometry)
     runtime = load_for_fitting(features)
     torch.set_num_threads(available_cores())
-    head = train_frozen(train, validation, runtime, options, labels, steps, quiet=quiet)
+    head = train_frozen(train, validation, runtime, options, labels, steps, log=log, quiet=quiet)
     if options.epochs:
         kept = checkpoint_of(checkpoints, split, options, backbone.sha256)
-        features = train_whole(features, head, train, validation, options, labels, kept, quiet=quiet)
+        features = train_whole(features, head, train, validation, options, labels, kept, log=log, quiet=quiet)
         runtime = load_for_fitting(features)
     judged = validation.plain(runtime)
     logits = np.concatenate([logits_of(head, [image]).numpy() for image in judged]).astype(np.float64)

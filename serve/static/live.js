@@ -103,9 +103,13 @@ function put(id, image, otherwise) {
   at(id).replaceChildren(...(image ? [image] : []));
 }
 
+// Score and limits of the finding that decided: the record's own, or the classifier's beside it.
+const deciding = (record) =>
+  record && record.details.decided_by === "classifier" ? record.details.classifier : record;
+
 function showScore(record) {
   const gauge = at("gauge");
-  const decided = record && record.details.decided_by === "classifier" ? record.details.classifier : record;
+  const decided = deciding(record);
   const known = Boolean(record) && decided.score !== null;
   gauge.classList.toggle("unknown", !known);
   at("score").textContent = known ? `Score ${decided.score.toFixed(2)}` : "No score";
@@ -135,7 +139,7 @@ function addPast(unit) {
 function addStopped(unit) {
   const { record } = unit;
   const thumb = element("div", { className: "thumb" });
-  const score = record && record.score !== null ? record.score.toFixed(2) : "no score";
+  const score = record && deciding(record).score !== null ? deciding(record).score.toFixed(2) : "no score";
   const link = element("a", { title: unit.message || words(unit.reason) },
     thumb, sign(), element("strong", { textContent: unit.outcome }),
     element("small", { textContent: record && record.named.length ? record.named[0] : words(unit.reason) }),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data.labelled import LabelledSplit, make_labelled_split
 from data.layouts import DatasetMissing
@@ -46,7 +47,7 @@ def trained(tablets: Path, inspection: Run, tmp_path_factory: pytest.TempPathFac
     classes.write_text("crack: {severity: critical}\nspot: {severity: minor, action: review}\n")
     done = inspection(
         "train", "classifier", "--root", tablets, "--category", "tablet", "--size", 160, "--steps", 250,
-        "--classes", classes, "--out", folder / "tablet.onnx", "--quiet",
+        "--classes", classes, "--out", folder / "tablet.onnx", "--tensorboard", folder / "log", "--quiet",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "calibration error" in done.stdout
@@ -71,6 +72,16 @@ def test_a_classifier_is_evaluated_by_the_same_command(
     assert counted == found["test_data"]["images"] == len(kept["test"])
     right = sum(found["classes"]["confusion"][name].get(name, 0) for name in found["classes"]["confusion"])
     assert right > 0.5 * counted
+
+
+def test_its_losses_are_kept_for_tensorboard(trained: Path) -> None:
+    events = EventAccumulator(str(trained.parent / "log"))
+    events.Reload()
+
+    for name in ("head/training loss", "head/validation loss"):
+        losses = [event.value for event in events.Scalars(name)]
+        assert len(losses) >= 4
+        assert losses[-1] < losses[0]
 
 
 def test_no_golden_verdict_hangs_on_rounding(trained: Path) -> None:

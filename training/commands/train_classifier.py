@@ -55,6 +55,9 @@ import click
 @click.option("--false-reject-rate", default=0.02, show_default=True, help="Share of good units that may fail to pass.")
 @click.option("--name", help="The package's name (default: category and classifier).")
 @click.option("--version", default="1.0.0", show_default=True, help="The package's version, as major.minor.patch.")
+@click.option(
+    "--tensorboard", type=click.Path(path_type=Path, file_okay=False), help="Keep the losses here, for TensorBoard."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def classifier(
     layout: str,
@@ -65,6 +68,7 @@ def classifier(
     augment: Path | None,
     beside: Path | None,
     split_seed: int,
+    tensorboard: Path | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -84,6 +88,7 @@ def classifier(
     from models.backbones import load_backbone
     from training.classifier_options import ClassifierOptions, read_meanings
     from training.fit_classifier import fit_classifier
+    from training.scalars import scalars
 
     if out.suffix != ".onnx":
         raise BadUsage(f"--out must end in .onnx, got {out}")
@@ -98,7 +103,8 @@ def classifier(
     chosen.check()
     split = make_labelled_split(layout, root, category, split_seed, chosen.colour)
     make_folder(out.parent)
-    fitted = fit_classifier(split, root, chosen, checkpoints=out.parent, say=click.echo, quiet=quiet)
+    with scalars(tensorboard) as log:
+        fitted = fit_classifier(split, root, chosen, checkpoints=out.parent, say=click.echo, log=log, quiet=quiet)
     digest = write_package(out, fitted.data)
     write_durably(out.with_suffix(".split.json"), split.model_dump_json(indent=1).encode())
     manifest, calibration = fitted.manifest, fitted.manifest.calibration

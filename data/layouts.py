@@ -13,9 +13,10 @@ from pathlib import Path
 from inspection.errors import InspectionError
 from inspection.frames import list_images
 
-TEST_SHARE = {"visa": 0.1, "folder": 0.2}
+TEST_SHARE = {"visa": 0.1, "folder": 0.2, "table": 0.2}
 _MASK_FOLDERS = ("ground_truth", "masks")
-_VISA_COLUMNS = {"image", "label", "mask"}
+_VISA_COLUMNS = ("image", "label", "mask")
+_TABLE_COLUMNS = ("image", "label")
 
 
 class DatasetMissing(InspectionError):
@@ -81,22 +82,13 @@ def visa(root: Path, category: str | None, seed: int) -> Dataset:
     """`image_anno.csv` with columns image, label, mask, relative to `root` (Zou et al., 2022). Good images are split
     90/10 by `seed`; every defective one is for testing."""
     home = _category_folder(root, category, "visa")
-    table = home / "image_anno.csv"
-    try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetMissing(
-            f"{table} cannot be read; the visa layout needs it with columns image,label,mask"
-        ) from error
-    if not rows or not _VISA_COLUMNS.issubset(rows[0]):
-        raise DatasetMissing(f"{table} has no rows with columns image,label,mask; write them as VisA does")
+    listed = home / "image_anno.csv"
+    rows = _rows(listed, _VISA_COLUMNS)
     good, defective = [], []
-    for line, row in enumerate(rows, start=2):
-        if not row["image"] or not row["label"] or any(Path(row[name] or "").is_absolute() for name in _VISA_COLUMNS):
-            raise DatasetMissing(f"line {line} of {table} needs an image and a label, with paths relative to {root}")
+    for row in rows:
         path = root / row["image"]
         if not path.is_file():
-            raise DatasetMissing(f"{path} is listed in {table} and is not there; complete the dataset")
+            raise DatasetMissing(f"{path} is listed in {listed} and is not there; complete the dataset")
         if row["label"] == "normal":
             good.append(Sample(path))
             continue
@@ -122,7 +114,27 @@ def folder(root: Path, category: str | None, seed: int) -> Dataset:
     return Dataset(train, test)
 
 
-LAYOUTS: dict[str, Layout] = {"mvtec": mvtec, "visa": visa, "folder": folder}
+def table(root: Path, category: str | None, seed: int) -> Dataset:
+    """`labels.csv` with columns image and label, and optionally mask, relative to its folder: the label is `good`, a
+    defect, or several with semicolons between them. Good images are split 80/20 by `seed`. `category` is a folder in
+    `root`, or left out where `root` is it."""
+    home = _category_folder(root, category, "table") if category else root
+    good, defective = [], []
+    for row in _rows(home / "labels.csv", _TABLE_COLUMNS):
+        path, mask = home / row["image"], home / row["mask"] if row.get("mask") else None
+        if not path.is_file():
+            raise DatasetMissing(f"{path} is listed in {home / 'labels.csv'} and is not there; complete the dataset")
+        if mask and not mask.is_file():
+            raise MaskMissing(f"{path} is defective and its mask {mask} is not there; complete the dataset")
+        if row["label"] == "good":
+            good.append(Sample(path))
+        else:
+            defective.append(Sample(path, row["label"], mask))
+    train, test = split_good(good, TEST_SHARE["table"], seed)
+    return Dataset(train, test + defective)
+
+
+LAYOUTS: dict[str, Layout] = {"mvtec": mvtec, "visa": visa, "folder": folder, "table": table}
 
 
 def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -137,6 +149,22 @@ def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sam
     if not held and len(samples) > 1:
         held = {min(samples, key=rank).path}
     return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
+
+
+def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file, each with an image and a label. Raises DatasetMissing."""
+    named = ",".join(columns)
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetMissing(f"{file} cannot be read; it must be a CSV file with columns {named}") from error
+    if not rows or not set(columns).issubset(rows[0]):
+        raise DatasetMissing(f"{file} has no rows with columns {named}; write them as the layout says")
+    for line, row in enumerate(rows, start=2):
+        paths = [Path(row.get(name) or "") for name in ("image", "mask")]
+        if not row["image"] or not row["label"] or any(path.is_absolute() or ".." in path.parts for path in paths):
+            raise DatasetMissing(f"line {line} of {file} needs an image and a label, with relative paths")
+    return rows
 
 
 def _category_folder(root: Path, category: str | None, layout: str) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,7 +60,16 @@ def refuse_overlap(trained: set[str], test: Iterable[SplitFile]) -> None:
         )
 
 
-def digest(files: Iterable[SplitFile]) -> str:
+class Hashed(Protocol):
+    """A file with its SHA-256 in hex."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes."""
+        ...
+
+
+def digest(files: Iterable[Hashed]) -> str:
     """One SHA-256 in hex over the sorted SHA-256s of files: independent of names and folders."""
     return hashlib.sha256("\n".join(sorted(file.sha256 for file in files)).encode()).hexdigest()
 

@@ -1,15 +1,12 @@
 """An archive as a source of work: each unit that was recorded with an image, station by station, in chain order."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from inspection.archive import Archive, reading
-from inspection.records import Entry, from_row
+from inspection.records import Correction, Entry, correction, from_row
 from inspection.verdict import Limits, Outcome
 from inspection.work_list import Identity, Pinned, WorkItem
-
-_Correction = tuple[str, str | None]
 
 
 class ArchiveWork:
@@ -22,7 +19,7 @@ class ArchiveWork:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._until: dict[str, int] = {}
-        self._corrections: dict[str, _Correction] = {}
+        self._corrections: dict[str, Correction] = {}
 
     def pin(self, earlier: Identity | None = None) -> Pinned:
         """Walk all rows once. The chain of hashes names the content: each station's last sequence and its hash.
@@ -40,7 +37,7 @@ class ArchiveWork:
                 item = _item(row, None)
                 units, without_image = units + _has_work(item), without_image + (not _has_work(item))
             else:
-                self._corrections |= _correction(row)
+                self._corrections |= correction(row)
         self._until = {station: head["sequence"] for station, head in heads.items()}
         identity = {"kind": "archive", "folder": folder, "stations": heads}
         return Pinned(identity, units, without_image)
@@ -90,12 +87,12 @@ def _has_work(item: WorkItem) -> bool:
     return bool(item.images or item.fault)
 
 
-def _item(row: dict[str, Any], correction: _Correction | None) -> WorkItem:
+def _item(row: dict[str, Any], corrected: Correction | None) -> WorkItem:
     name = f"{row['station']}/{row['sequence']}"
     try:
         entry = from_row(row)
         images = tuple(frame.image for frame in entry.frames if frame.image is not None)
-        outcome, reason = correction or (str(Outcome(str(entry.outcome))), entry.reason)
+        outcome, reason = corrected or (str(Outcome(str(entry.outcome))), entry.reason)
         score = None if entry.score is None else float(entry.score)
         limits = _limits(entry)
     except (TypeError, ValueError, KeyError) as error:
@@ -123,12 +120,3 @@ def _limits(entry: Entry) -> Limits | None:
     if entry.review_limit is None or entry.reject_limit is None:
         return None
     return Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)
-
-
-def _correction(row: dict[str, Any]) -> dict[str, _Correction]:
-    """The record an event corrects, with the outcome it gives and why."""
-    try:
-        details = json.loads(row["details"])
-        return {str(details["corrects"]): (str(Outcome(details["outcome"])), row["reason"])}
-    except (TypeError, ValueError, KeyError):
-        return {}

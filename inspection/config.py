@@ -35,6 +35,11 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 def read_config(path: Path, model: type[Model]) -> Model:
     """The model in a YAML file. Raises ConfigInvalid."""
+    return validate(read_mapping(path, ", ".join(model.model_fields)), model, str(path))
+
+
+def read_mapping(path: Path, keys: str = "keys and values") -> dict[str, Any]:
+    """The mapping in a YAML file; `keys` says in messages what it should hold. Raises ConfigInvalid."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
@@ -43,8 +48,8 @@ def read_config(path: Path, model: type[Model]) -> Model:
         what = " ".join(str(error).split())
         raise ConfigInvalid(f"{path} is not valid YAML: {what}") from error
     if not isinstance(content, dict):
-        raise ConfigInvalid(f"{path} holds no keys; it must be a YAML mapping with {', '.join(model.model_fields)}")
-    return validate(content, model, str(path))
+        raise ConfigInvalid(f"{path} holds no keys; it must be a YAML mapping with {keys}")
+    return content
 
 
 def validate(content: dict[str, Any], model: type[Model], source: str) -> Model:

@@ -8,7 +8,7 @@ from inspection.detector import Detector, Finding
 from inspection.errors import InspectionError
 from inspection.frames import Pixels, decode_frame
 from inspection.preprocess import FrameWrongGeometry
-from inspection.verdict import Limits, Reason, Verdict, decide, reason_for, reject
+from inspection.verdict import Limits, Reason, Verdict, reason_for, reject
 
 # Python's own names for objects hold addresses, which would make two runs differ.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -34,7 +34,7 @@ class ImageFinding:
     def verdict(self, limits: Limits) -> Verdict:
         """The verdict at `limits`; without a finding, a rejection with the reason."""
         if self.finding is not None:
-            return decide(self.finding.score, limits)
+            return self.finding.verdict(limits)
         return reject(self.failure.reason if self.failure else Reason.FRAME_LOST)
 
 

@@ -28,11 +28,29 @@ class BackboneInfo(_Part):
     licence: str
 
 
+Severity = Literal["critical", "major", "minor"]
+ClassAction = Literal["reject", "review"]
+
+
 class DefectClass(_Part):
-    """One class of a classifier, with what it means for the patient."""
+    """One class of a classifier, with what it means for the patient. A unit that shows it with at least the probability
+    `confidence_limit` is rejected or, where the `action` says so, looked at by a person; with less, the class is not
+    named and a person looks as well."""
 
     name: str
-    severity: Literal["critical", "major", "minor"]
+    severity: Severity
+    action: ClassAction = "reject"
+    confidence_limit: float = Field(default=0.5, gt=0, le=1)
+
+
+class CalibrationInfo(_Part):
+    """How a classifier's probabilities were made honest, on `images` for validation: by what its logits are divided,
+    and the expected calibration error before and after."""
+
+    temperature: float
+    images: int
+    error: float
+    error_before: float
 
 
 class SplitDigest(_Part):
@@ -138,6 +156,7 @@ class Manifest(_Part):
     backbone: BackboneInfo
     input: Geometry
     classes: list[DefectClass] = []
+    calibration: CalibrationInfo | None = None
     limits: Limits
     limits_info: LimitsInfo
     data: DataInfo

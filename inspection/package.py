@@ -64,6 +64,11 @@ class Package:
     held_out: tuple[float, ...] = ()
 
     @property
+    def identity(self) -> dict[str, str]:
+        """What results and records name it by."""
+        return {"name": self.manifest.name, "version": self.manifest.version, "sha256": self.digest}
+
+    @property
     def label(self) -> str:
         """Name, version and the digest's first characters, for people."""
         return f"{self.manifest.name} {self.manifest.version} ({self.digest[:12]})"

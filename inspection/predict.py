@@ -12,7 +12,7 @@ from inspection.files import write_durably
 from inspection.frames import encode_png, list_images, read_image_file
 from inspection.heatmap import overlay
 from inspection.image_finding import Failure, find_in_image
-from inspection.verdict import Verdict
+from inspection.verdict import ClassFound, Outcome, Verdict
 from inspection.work_list import NoImages
 
 _LONGEST_STEM = 100  # characters: a file's name has 255 bytes at most
@@ -27,13 +27,17 @@ class ImagesNotInspected(InspectionError):
 @dataclass(frozen=True)
 class Prediction:
     """What became of one file: its verdict at the package's limits, the raw score (None without a finite one), the
-    picture of its heatmap if one was written, and why there is no finding, if there is none."""
+    picture of its heatmap if one was written, and why there is no finding, if there is none. Of a classifier, the
+    probability of each class (None if it is no number) and, where the image does not pass, the `named` ones, which it
+    is sure of."""
 
     path: Path
     verdict: Verdict
     score: float | None
     heatmap: Path | None
     failure: Failure | None
+    classes: dict[str, float | None]
+    named: tuple[ClassFound, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -44,6 +48,7 @@ class Prediction:
             "score": self.score,
             "heatmap": str(self.heatmap) if self.heatmap else None,
             "error": {"code": self.failure.code, "message": self.failure.message} if self.failure else None,
+            **({"classes": self.classes, "named": [one.name for one in self.named]} if self.classes else {}),
         }
 
 
@@ -67,15 +72,23 @@ def predict_image(detector: Detector, path: Path, heatmap: Path | None = None) -
     found = find_in_image(detector, str(path), lambda: read_image_file(path))
     limits = detector.manifest.limits
     if heatmap and found.finding and found.pixels is not None:
-        write_durably(heatmap, encode_png(overlay(found.pixels, found.finding.heatmap, limits)))
-    score = found.finding.score if found.finding else math.nan
+        decided, its_limits, _ = found.finding.deciding(limits)
+        write_durably(heatmap, encode_png(overlay(found.pixels, decided.heatmap, its_limits)))
+    finding, verdict = found.finding, found.verdict(limits)
+    score = finding.score if finding else math.nan
     return Prediction(
         path=path,
-        verdict=found.verdict(limits),
-        score=score if math.isfinite(score) else None,
+        verdict=verdict,
+        score=_finite(score),
         heatmap=heatmap if heatmap and found.finding else None,
         failure=found.failure,
+        classes={one.name: _finite(one.probability) for one in finding.all_classes} if finding else {},
+        named=finding.named if finding and verdict.outcome is not Outcome.PASS else (),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def heatmap_files(images: Iterable[Path], folder: Path) -> list[Path]:

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.archive import STATION_NAME
+from inspection.combined import CombinedDetector
 from inspection.config import read_config
+from inspection.detector import Detector
 from inspection.errors import InspectionError
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
@@ -46,14 +48,16 @@ class CameraConfig(BaseModel):
 
 
 class Recipe(_Part):
-    """A station's work for one product. `runtime` is an engine's name or `auto`; `limits` replace the package's
-    own; `deadline_ms` runs from the trigger."""
+    """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
+    unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
+    `deadline_ms` runs from the trigger."""
 
     name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
     version: str = Field(pattern=f"^{VERSION_PATTERN}$")
     product: str = Field(max_length=128)
     station: str = Field(default="station-1", pattern=f"^{STATION_NAME.pattern}$")
     package: PackageRef
+    classifier: PackageRef | None = None
     camera: CameraConfig | None = None
     runtime: RuntimeName = AUTO
     limits: Limits | None = None
@@ -77,8 +81,24 @@ def recipe_package(recipe: Recipe, folder: Path) -> Package:
 
     Raises RecipePackageDiffers, and what reading a package raises.
     """
-    package = read_package(folder / recipe.package.path)
-    wanted = recipe.package.sha256
+    return _package(recipe, recipe.package, folder)
+
+
+def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None) -> Detector:
+    """The detector of all that a recipe in `folder` names, proved; `runtime` replaces the recipe's.
+
+    Raises RecipePackageDiffers, NotAClassifier, and what reading and loading a package raises.
+    """
+    engine = runtime or recipe.runtime
+    package = recipe_package(recipe, folder)
+    if recipe.classifier is None:
+        return Detector(package, engine, threads)
+    return CombinedDetector(package, _package(recipe, recipe.classifier, folder), engine, threads)
+
+
+def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:
+    package = read_package(folder / ref.path)
+    wanted = ref.sha256
     if wanted and package.digest != wanted:
         raise RecipePackageDiffers(
             f"{package.source} has SHA-256 {package.digest[:12]}…, and recipe {recipe.label} asks for {wanted[:12]}…; "

@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from inspection.verdict import Outcome
+
 Kind = Literal["unit", "event"]
+Correction = tuple[str, str | None]
 GENESIS = "0" * 64
 _HASHED = (
     "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package",
@@ -76,6 +79,16 @@ def utc_text(moment: datetime | None = None) -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, and no NaN: one text for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def correction(row: Mapping[str, Any]) -> dict[str, Correction]:
+    """Of an event's row: the name of the record that it corrects, with the outcome it gives and why; nothing where it
+    corrects none."""
+    try:
+        details = json.loads(row["details"])
+        return {str(details["corrects"]): (str(Outcome(details["outcome"])), row["reason"])}
+    except (TypeError, ValueError, KeyError):
+        return {}
 
 
 def to_row(draft: Draft, station: str, sequence: int, previous: str, recorded_at: str) -> dict[str, Any]:

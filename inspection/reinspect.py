@@ -66,13 +66,12 @@ class Reinspection:
         return self.threads or available_cores()
 
     def _header(self, pinned: Pinned) -> dict[str, Any]:
-        package, limits = self.detector.package, self.detector.manifest.limits
         return {
             "schema": SCHEMA,
             "software": __version__,
-            "package": {"name": package.manifest.name, "version": package.manifest.version, "sha256": package.digest},
+            **self.detector.identity,
             "runtime": self.detector.runtime,
-            "limits": {"from": self.limits_from, "package": limits.model_dump()},
+            "limits": {"from": self.limits_from, "package": self.detector.manifest.limits.model_dump()},
             "source": dict(pinned.identity),
         }
 

@@ -125,7 +125,8 @@ def _row(item: Item, work: WorkList, detector: Detector, limits: Limits) -> Row:
     if outcome.finding is None or outcome.pixels is None:
         return Row(item)
     small = _thumbnail(outcome.pixels)
-    return Row(item, _data_address(small), _data_address(overlay(small, outcome.finding.heatmap, limits)))
+    decided, its_limits, _ = outcome.finding.deciding(limits)
+    return Row(item, _data_address(small), _data_address(overlay(small, decided.heatmap, its_limits)))
 
 
 def _thumbnail(pixels: Pixels) -> Pixels:

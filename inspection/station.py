@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inspection.archive import Archive
+from inspection.combined import CombinedDetector
 from inspection.detector import Detector, Finding
 from inspection.errors import InspectionError
 from inspection.frames import Frame, encode_png, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.preprocess import FrameWrongGeometry
 from inspection.recipe import Recipe
+from inspection.record_findings import CLASSIFIER
 from inspection.records import Draft, Entry, FrameRecord, utc_text
-from inspection.verdict import Outcome, Reason, Verdict, decide, reject
+from inspection.verdict import Outcome, Reason, Verdict, reject
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Station:
             return None, reject(Reason.FRAME_WRONG_GEOMETRY), f"{frame.name}: {error}"
         except Exception as error:  # whatever it is, the unit must not pass
             return None, reject(Reason.MODEL_FAULT), f"{type(error).__name__}: {error}"
-        return finding, decide(finding.score, self.limits), ""
+        return finding, finding.verdict(self.limits), ""
 
     def _record(
         self,
@@ -117,7 +119,7 @@ class Station:
                     reject_limit=self.limits.reject_limit,
                     latency_ms=round((self.clock() - opened) * 1000, 3),
                     frames=frames,
-                    details=_details(message, frame) | ({"runtime": self.detector.runtime} if finding else {}),
+                    details=_details(message, frame) | (self._found(finding) if finding else {}),
                 ),
                 self.recipe.station,
             )
@@ -150,17 +152,42 @@ class Station:
             sequence=frame.sequence,
             captured_at=utc_text(frame.captured_at),
             image=images.put(data, suffix),
-            heatmap=images.put(encode_heatmap(finding.heatmap), ".npy") if finding else None,
+            heatmap=images.put(encode_heatmap(finding.deciding(self.limits)[0].heatmap), ".npy") if finding else None,
             score=_finite(finding),
         )
+
+    def _found(self, finding: Finding) -> dict[str, Any]:
+        """What a record says of a finding beside its score: the runtime, the classes, and a second package's finding;
+        the heatmap on record is of the one that decided."""
+        found: dict[str, Any] = {"runtime": self.detector.runtime} | _classes(finding)
+        if isinstance(self.detector, CombinedDetector):
+            ((other, limits),) = finding.also
+            part = {"package": self.detector.classifier.package.digest, "score": _finite(other)}
+            found[CLASSIFIER] = part | limits.model_dump() | _classes(other)
+            found["decided_by"] = CLASSIFIER if finding.deciding(self.limits)[0] is other else "package"
+        return found
 
     def _late(self, opened: float) -> bool:
         return (self.clock() - opened) * 1000 > self.recipe.deadline_ms
 
 
 def _finite(finding: Finding | None) -> float | None:
-    score = finding.score if finding else float("nan")
-    return score if abs(score) < float("inf") else None
+    return _number(finding.score) if finding else None
+
+
+def _classes(finding: Finding) -> dict[str, Any]:
+    """Of each class its probability and severity, and which are sure."""
+    if not finding.classes:
+        return {}
+    return {
+        "classes": {found.name: _number(found.probability) for found in finding.classes},
+        "severity": {found.name: found.severity for found in finding.classes},
+        "sure": [found.name for found in finding.classes if found.sure],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
 
 
 def _details(message: str, frame: Frame | None) -> dict[str, Any]:

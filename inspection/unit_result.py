@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from inspection.detector import Detector
 from inspection.image_finding import ImageFinding, find_in_image
-from inspection.verdict import Limits, Outcome, Reason, Verdict, decide, reject
+from inspection.verdict import Limits, Outcome, Reason, Verdict, combine, reject
 from inspection.work_list import WorkItem, WorkList
 
 LimitsFrom = Literal["package", "recorded"]
@@ -108,9 +108,9 @@ def _frame_result(image: str, outcome: ImageFinding) -> FrameResult:
 
 
 def _decide(found: list[ImageFinding], limits: Limits) -> Verdict:
-    """One verdict for all of a unit's images: the highest score decides, and anything without a finding rejects."""
+    """One verdict for all of a unit's images; anything without a finding rejects, with the first such image's
+    reason."""
     failures = [outcome.failure.reason for outcome in found if outcome.failure]
     if failures or not found:
         return reject(failures[0] if failures else Reason.FRAME_UNREADABLE)
-    scores = [outcome.finding.score for outcome in found if outcome.finding]
-    return decide(max(scores) if all(map(math.isfinite, scores)) else math.nan, limits)
+    return combine([outcome.verdict(limits) for outcome in found])

@@ -1,6 +1,7 @@
 """The one way from a finding to a verdict."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -22,6 +23,9 @@ class Reason(StrEnum):
     WITHIN_LIMITS = "within_limits"
     ABOVE_REVIEW_LIMIT = "above_review_limit"
     ABOVE_REJECT_LIMIT = "above_reject_limit"
+    CLASS_FOUND = "class_found"
+    CLASS_FOR_REVIEW = "class_for_review"
+    CLASS_UNSURE = "class_unsure"
     SCORE_NOT_FINITE = "score_not_finite"
     FRAME_UNREADABLE = "frame_unreadable"
     FRAME_WRONG_FORMAT = "frame_wrong_format"
@@ -57,15 +61,55 @@ class Verdict:
     reason: Reason
 
 
-def decide(score: float, limits: Limits) -> Verdict:
-    """The verdict on one raw anomaly score. A score that is not a finite number is a fault, and rejects."""
-    if not math.isfinite(score):
+@dataclass(frozen=True)
+class ClassFound:
+    """What a classifier says of one defect class, `probability`, and what its package says of the class."""
+
+    name: str
+    severity: str
+    probability: float
+    confidence_limit: float
+    action: str
+
+    @property
+    def sure(self) -> bool:
+        """Whether the probability is enough to name the class."""
+        return self.probability >= self.confidence_limit
+
+
+def decide(score: float, limits: Limits, classes: Sequence[ClassFound] = ()) -> Verdict:
+    """The verdict on one raw score and, of a classifier, on its `classes`.
+
+    Only the score can pass a unit. A classifier's score in the range of rejection rejects where it surely shows a class
+    whose action is that; otherwise a person looks at it. What is not a finite number is a fault, and rejects.
+    """
+    if not all(map(math.isfinite, (score, *(found.probability for found in classes)))):
         return Verdict(Outcome.REJECT, Reason.SCORE_NOT_FINITE)
     if score >= limits.reject_limit:
-        return Verdict(Outcome.REJECT, Reason.ABOVE_REJECT_LIMIT)
+        return _of_classes(classes) if classes else Verdict(Outcome.REJECT, Reason.ABOVE_REJECT_LIMIT)
     if score >= limits.review_limit:
         return Verdict(Outcome.REVIEW, Reason.ABOVE_REVIEW_LIMIT)
     return Verdict(Outcome.PASS, Reason.WITHIN_LIMITS)
+
+
+def combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for several findings: the first of the worst. A unit passes only where every finding passes it, and
+    there is one."""
+    if not verdicts:
+        return reject(Reason.MODEL_FAULT)
+    return max(verdicts, key=lambda verdict: _WORSE.index(verdict.outcome))
+
+
+_WORSE = (Outcome.PASS, Outcome.REVIEW, Outcome.REJECT)
+
+
+def _of_classes(classes: Sequence[ClassFound]) -> Verdict:
+    actions = {found.action for found in classes if found.sure}
+    if not actions:
+        return Verdict(Outcome.REVIEW, Reason.CLASS_UNSURE)
+    if actions == {"review"}:
+        return Verdict(Outcome.REVIEW, Reason.CLASS_FOR_REVIEW)
+    return Verdict(Outcome.REJECT, Reason.CLASS_FOUND)
 
 
 def reason_for(code: str, usual: Reason) -> Reason:

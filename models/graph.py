@@ -4,7 +4,7 @@ Fitting runs the first graph, serving the second; the second is the first with a
 so nothing is exported and nothing can differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,25 +129,30 @@ class HeadScale:
     per_logit: float
 
 
-def features_graph(
-    backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry, stride: int = 8
-) -> onnx.ModelProto:
-    """Outputs `s8`, `s16` float32 `[N, C, h, w]`, the backbone's maps, and `features` float32 `[P, C]`: one row for
-    each patch of `stride` pixels, 8 or 16, of each frame (PatchCore, section 3.1, but no averages over neighbours).
+def maps_graph(backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry) -> onnx.ModelProto:
+    """Outputs `s8`, `s16` float32 `[N, C, h, w]`: the backbone's maps, of `channels` each.
 
-    Maps at strides 8 and 16 of `channels` each, brought to one stride, then joined.
     `backbone` takes `x` float32 `[N, 3, H, W]` 0-255 and gives `s8` and `s16`. Raises InputTooLarge, see `tiled`.
     """
     frames = parse(_FRAMES.format(height=geometry.height, width=geometry.width))
-    fine, coarse = channels
-    neck = parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
     body = version_converter.convert_version(backbone, OPSET)
-    body.ir_version = neck.ir_version
+    body.ir_version = frames.ir_version
     front = compose.merge_models(frames, body, [("x", body.graph.input[0].name)], prefix1="frames/")
     if geometry.height * geometry.width > UNTILED_PIXELS:
         front = tiled(front, dict(zip(BACKBONE_OUTPUTS, channels, strict=True)))
-    model = _join(front, neck, BACKBONE_OUTPUTS, "neck/")
-    return _finish(model, {"frames/frames": "frames", "neck/features": "features"})
+    return finish(front, {"frames/frames": "frames"})
+
+
+def features_graph(
+    backbone: onnx.ModelProto, channels: tuple[int, int], geometry: Geometry, stride: int = 8
+) -> onnx.ModelProto:
+    """`maps_graph` with a further output, `features` float32 `[P, C]`: one row for each patch of `stride` pixels, 8 or
+    16, of each frame (PatchCore, section 3.1, but no averages over neighbours). Both maps are brought to one stride,
+    then joined. Raises InputTooLarge, see `tiled`."""
+    fine, coarse = channels
+    neck = parse(_ROWS[stride].format(fine=fine, coarse=coarse, channels=fine + coarse))
+    model = join(maps_graph(backbone, channels, geometry), neck, BACKBONE_OUTPUTS, "neck/")
+    return finish(model, {"neck/features": "features"})
 
 
 def memory_graph(
@@ -169,7 +174,7 @@ def memory_graph(
     memory's, `distance` float32 `[N, 1, rows, columns]`.
     """
     rows, columns = geometry.cells
-    fine, coarse = (_channels(features, name) for name in BACKBONE_OUTPUTS)
+    fine, coarse = (channels_of(features, name) for name in BACKBONE_OUTPUTS)
     inside = inside_cells(geometry).astype(np.float32)
     sizes = {"rows": rows, "columns": columns, "fine": fine, "coarse": coarse}
     sizes |= {"cells": inside.size, "area": score_area(inside)}
@@ -181,16 +186,16 @@ def memory_graph(
     else:
         weights, scale = head
         network = parse(_HEAD.format(**sizes), **vars(weights))
-        model = _join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
+        model = join(model, network, (*BACKBONE_OUTPUTS, "memory/distance"), "head/")
         constants = {name: np.array(value, dtype=np.float32) for name, value in vars(scale).items()}
         score = _score(_JOINT, sizes, inside=inside, **constants)
         wanted = ["memory/distance", "head/logit"]
-    model = _join(model, score, wanted, "score/")
+    model = join(model, score, wanted, "score/")
     outputs = ("score/score", "score/heatmap", *((*BACKBONE_OUTPUTS, "memory/distance") if maps else ()))
-    kept = [output for output in model.graph.output if output.name in outputs]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-    return _finish(model, {"score/score": "score", "score/heatmap": "heatmap", "memory/distance": "distance"})
+    return finish(
+        with_outputs(model, outputs),
+        {"score/score": "score", "score/heatmap": "heatmap", "memory/distance": "distance"},
+    )
 
 
 def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
@@ -217,12 +222,20 @@ def cell_pixels(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.kron(cells, np.ones((CELL, CELL), dtype=bool))
 
 
-def _join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:
+def join(first: onnx.ModelProto, second: onnx.ModelProto, names: Sequence[str], prefix: str) -> onnx.ModelProto:
     """Both graphs with the outputs `names` of the first as inputs of the second, and as outputs still."""
     joined = compose.merge_models(first, second, [(name, name.split("/")[-1]) for name in names], prefix2=prefix)
     known = {output.name for output in joined.graph.output}
     joined.graph.output.extend(output for output in first.graph.output if output.name not in known)
     return joined
+
+
+def with_outputs(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
+    """The model with those of its outputs alone."""
+    kept = [output for output in model.graph.output if output.name in names]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model
 
 
 def _score(parts: dict[str, str], sizes: dict[str, int], **constants: Floats) -> onnx.ModelProto:
@@ -231,12 +244,13 @@ def _score(parts: dict[str, str], sizes: dict[str, int], **constants: Floats) ->
     return parse(_SCORE.format(**text, **sizes), **constants)
 
 
-def _channels(model: onnx.ModelProto, name: str) -> int:
+def channels_of(model: onnx.ModelProto, name: str) -> int:
+    """How many channels the output `name` `[N, C, h, w]` has."""
     (output,) = [output for output in model.graph.output if output.name == name]
     return int(output.type.tensor_type.shape.dim[1].dim_value)
 
 
-def _finish(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
+def finish(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
     """Give inputs and outputs their names in the package's interface, and check the whole."""
     for info in [*model.graph.input, *model.graph.output]:
         info.name = names.get(info.name, info.name)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
-from inspection.detector import Detector
-from inspection.recipe import Recipe, read_recipe, recipe_package
+from inspection.recipe import Recipe, read_recipe, recipe_detector
+from inspection.record_findings import named_defects
 from inspection.records import Entry
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
@@ -90,7 +90,7 @@ def build_service(
     Raises what reading the recipe, the package and the archive raises, GoldenMismatch, and CameraUnavailable.
     """
     recipe: Recipe = read_recipe(recipe_file)
-    detector = Detector(recipe_package(recipe, recipe_file.parent), runtime or recipe.runtime, threads)
+    detector = recipe_detector(recipe, recipe_file.parent, runtime, threads)
     camera = open_camera(recipe.camera, recipe_file) if recipe.camera else None
     archive = stack.enter_context(Archive(archive_folder))
     service = Service(Station(recipe, detector, archive), archive)
@@ -125,5 +125,5 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
                "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
     return {name: getattr(entry, name) for name in names} | {
-        "frames": frames, "details": dict(entry.details), "links": links,
+        "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
     }  # fmt: skip

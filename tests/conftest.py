@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data.labelled import make_labelled_split
 from data.simulator import PRODUCTS, write_dataset
 from data.splits import make_split
 from inspection.archive import Archive
@@ -16,11 +17,22 @@ from inspection.frames import list_images, read_frame
 from inspection.package import Package, read_package, write_package
 from inspection.recipe import PackageRef, Recipe
 from inspection.station import Station
+from training.classifier_options import ClassifierOptions
 from training.fit import fit_anomaly
+from training.fit_classifier import fit_classifier
 from training.options import FitOptions
 
 ROOT = Path(__file__).parent.parent
 FitVials = Callable[..., Path]
+
+
+def pytest_configure() -> None:
+    """Gives each of xdist's workers its own cores: threads of both on the same ones wait for each other, and a training
+    takes five times as long."""
+    worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{name}") for name in ("", "_COUNT"))
+    if worker and workers and hasattr(os, "sched_setaffinity"):
+        cores, number = sorted(os.sched_getaffinity(0)), int(worker.removeprefix("gw"))
+        os.sched_setaffinity(0, cores[number :: int(workers)] or cores)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +72,17 @@ def package(vial_package: Path) -> Package:
 def detector(package: Package) -> Detector:
     """`vial_package`, loaded."""
     return Detector(package)
+
+
+@pytest.fixture(scope="session")
+def classifier_package(vial_dataset: Path, package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of the simulated vials' defects, hardly trained, with the model input of `vial_package`."""
+    split = make_labelled_split("mvtec", vial_dataset, "vial", 0, "rgb")
+    folder = tmp_path_factory.mktemp("classifier")
+    options = ClassifierOptions(geometry=package.manifest.input, steps=30, false_reject_rate=0.05)
+    fitted = fit_classifier(split, vial_dataset, options, checkpoints=folder)
+    write_package(folder / "classes.onnx", fitted.data)
+    return folder / "classes.onnx"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The pages say what is true: their commands and examples are run, in order, as one user's story."""
 
+import json
 import re
 import shutil
 import signal
@@ -11,9 +12,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from inspection.archive import Archive
+
 pytestmark = pytest.mark.timeout(1500)  # the training page trains with the defaults: minutes
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", ".pytest_cache"} & set(path.parts))
+
+TRAINING = [
+    ("train", "anomaly"), ("train", "classifier"), ("evaluate",), ("simulate",), ("quantize",), ("update",),
+    ("review",), ("export-reviewed",), ("check-labels",),
+]  # fmt: skip
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -72,6 +80,25 @@ def test_the_training_page_ends_with_figures_and_plots(story: Path) -> None:
     assert {path.name for path in (story / "tablet-plots").iterdir()} == {"scores.png", "roc.png", "errors.png"}
 
 
+def test_a_classifier_beside_the_detector_from_training_to_a_reviewed_dataset(story: Path) -> None:
+    """By the page's commands, with fewer steps: then a line runs both, a person reviews, the reviews are a dataset."""
+    run(blocks("training/README.md", "sh")[1].replace("--out", "--steps 40 --out"), story)
+    assert {path.name for path in (story / "classes-plots").iterdir()} >= {"confusion.png", "reliability.png"}
+
+    recipe = (story / "recipe.yaml").read_text().replace("# classifier:", "classifier:")
+    (story / "both.yaml").write_text(recipe)
+    serve("inspection serve both.yaml --archive both --port 8000", story)
+    with Archive(story / "both", read_only=True) as archive:
+        unit = archive.latest(1, kind="unit")[0]
+    known = json.loads((story / "classes.json").read_text())["classes"]["per_class"]
+    assert set(unit.details["classifier"]["classes"]) == set(known)
+
+    run(f"inspection review {unit.name} --archive both --label chip --reviewer 'A. Person'", story)
+    said = run("inspection export-reviewed --archive both --out labelled", story)
+    assert "chip" in said
+    assert len((story / "labelled" / "labels.csv").read_text().splitlines()) == 2
+
+
 def test_the_review_page_s_commands_run_on_what_the_line_recorded(story: Path) -> None:
     said = run(blocks("inspection/README.md", "sh")[0], story)
 
@@ -108,12 +135,8 @@ def test_every_option_in_the_pages_exists() -> None:
         ).stdout
 
     options = {
-        "training/README.md": known("train", "anomaly")
-        + known("evaluate")
-        + known("simulate")
-        + known("quantize")
-        + known("update"),
-        "inspection/README.md": known("verify") + known("reinspect") + known("predict"),
+        "training/README.md": "".join(known(*words) for words in TRAINING),
+        "inspection/README.md": known("verify") + known("reinspect") + known("predict") + known("batch"),
     }
     for page, text in options.items():
         named = set(re.findall(r"(--[a-z][a-z-]+)", (ROOT / page).read_text()))

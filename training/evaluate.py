@@ -18,7 +18,7 @@ from inspection.frames import read_frame
 from inspection.heatmap import Heatmap, enlarge
 from inspection.package import Package
 from inspection.preprocess import CELL, FrameWrongGeometry
-from inspection.verdict import Limits, Outcome, decide
+from inspection.verdict import ClassFound, Limits, Outcome, decide
 from training.metrics import auroc, auroc_interval, clopper_pearson
 from training.pixel_metrics import count_pixels
 
@@ -32,6 +32,7 @@ class Scored:
     score: float
     heatmap: Heatmap
     latency_ms: float
+    classes: tuple[ClassFound, ...] = ()
 
     @property
     def defective(self) -> bool:
@@ -40,7 +41,7 @@ class Scored:
 
     def outcome(self, limits: Limits) -> Outcome:
         """The verdict at `limits`."""
-        return decide(self.score, limits).outcome
+        return decide(self.score, limits, self.classes).outcome
 
 
 def score_images(detector: Detector, files: Sequence[SplitFile], root: Path, *, quiet: bool = True) -> list[Scored]:
@@ -74,7 +75,7 @@ def _score(detector: Detector, file: SplitFile, path: Path) -> Scored:
     except FrameWrongGeometry as error:
         raise FrameWrongGeometry(f"{path}: {error}") from error
     elapsed = (time.perf_counter() - start) * 1000
-    return Scored(file, path, finding.score, finding.heatmap, elapsed)
+    return Scored(file, path, finding.score, finding.heatmap, elapsed, finding.classes)
 
 
 def figures(scored: Sequence[Scored], detector: Detector, root: Path) -> dict[str, Any]:

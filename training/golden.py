@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.detector import classes_found
 from inspection.errors import InspectionError
 from inspection.frames import Pixels
-from inspection.manifest import GoldenFrame
+from inspection.manifest import DefectClass, GoldenFrame
 from inspection.runtime import Runtime
 from inspection.verdict import Limits, Outcome, decide
 from models.graph import cell_pixels
@@ -49,10 +50,17 @@ def check_spoiled(golden: Sequence[GoldenFrame], limits: Limits) -> None:
             )
 
 
-def golden_scores(detector: Runtime, frames: dict[str, Pixels], limits: Limits) -> list[GoldenFrame]:
-    """Score and verdict of each frame."""
-    scores = {name: float(detector.run(pixels[None])["score"][0]) for name, pixels in frames.items()}
-    return [GoldenFrame(name=n, score=score, outcome=decide(score, limits).outcome) for n, score in scores.items()]
+def golden_scores(
+    detector: Runtime, frames: dict[str, Pixels], limits: Limits, classes: Sequence[DefectClass] = ()
+) -> list[GoldenFrame]:
+    """Score and verdict of each frame; `classes` are a classifier's."""
+    golden = []
+    for name, pixels in frames.items():
+        outputs = detector.run(pixels[None])
+        score = float(outputs["score"][0])
+        verdict = decide(score, limits, classes_found(outputs, classes))
+        golden.append(GoldenFrame(name=name, score=score, outcome=verdict.outcome))
+    return golden
 
 
 def in_every(engines: Mapping[str, Sequence[GoldenFrame]]) -> list[GoldenFrame]:

@@ -5,23 +5,36 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from data.splits import SplitFile
 from inspection.detector import available_cores
-from inspection.frames import Pixels, read_frame
+from inspection.frames import Colour, Pixels, read_frame
 from inspection.ordered_pool import map_in_order
 from inspection.preprocess import FrameWrongGeometry, Geometry, prepare
 from inspection.region import Bounds
 from training.foreground import around, find_product, product_bounds
-from training.options import FitOptions
 from training.region import Region, read_region
 
 CACHE_MB = 256
+
+
+class _File(Protocol):
+    @property
+    def path(self) -> str: ...
+
+
+class _Options(Protocol):
+    @property
+    def size(self) -> int: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def colour(self) -> Colour: ...
 
 
 class PreparedImages:
@@ -31,7 +44,7 @@ class PreparedImages:
     preparing a frame raises.
     """
 
-    def __init__(self, files: Sequence[SplitFile], root: Path, geometry: Geometry) -> None:
+    def __init__(self, files: Sequence[_File], root: Path, geometry: Geometry) -> None:
         self._files, self._root, self.geometry = files, root, geometry
         self._lock = Lock()
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
@@ -77,8 +90,8 @@ class PreparedImages:
 class TrainingImages(PreparedImages):
     """`PreparedImages` of which the first frame and the options give the geometry."""
 
-    def __init__(self, files: Sequence[SplitFile], root: Path, options: FitOptions) -> None:
-        def bounds(file: SplitFile) -> Bounds | None:
+    def __init__(self, files: Sequence[_File], root: Path, options: _Options) -> None:
+        def bounds(file: _File) -> Bounds | None:
             return product_bounds(read_frame(root / file.path, options.colour).pixels)
 
         def find() -> Bounds:
@@ -91,7 +104,7 @@ class TrainingImages(PreparedImages):
         super().__init__(files, root, _geometry(root / files[0].path, first, options, self.region))
 
 
-def _geometry(path: Path, pixels: Pixels, options: FitOptions, region: Region) -> Geometry:
+def _geometry(path: Path, pixels: Pixels, options: _Options, region: Region) -> Geometry:
     try:
         return Geometry.for_frames(pixels, options.size, options.colour, region.bounds, region.mask)
     except ValidationError as error:

@@ -71,3 +71,15 @@ def roc(scores: Scores, defective: Truth) -> tuple[NDArray[np.float64], NDArray[
     last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)  # the end of each run of equal values
     counts = [np.append(0, np.cumsum(which[order])[last]) for which in (~defective, defective)]
     return counts[0] / counts[0][-1], counts[1] / counts[1][-1]
+
+
+def average_precision(scores: Scores, defective: Truth) -> float | None:
+    """The mean, over the defective ones, of the precision at their score: the step-wise area under the precision-recall
+    curve; None where there are none."""
+    if not defective.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ranked, truth = scores[order], defective[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)  # the end of each run of equal values
+    hits = np.cumsum(truth)[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / hits[-1])

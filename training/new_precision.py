@@ -58,7 +58,9 @@ def draft(parent: Package, model: onnx.ModelProto, precision: Precision, version
     limits = parent.manifest.limits
     data = model.SerializeToString(deterministic=True)
     in_engines = {
-        name: golden_scores(load_runtime(name, data, threads, precision), parent.golden, limits)
+        name: golden_scores(
+            load_runtime(name, data, threads, precision), parent.golden, limits, parent.manifest.classes
+        )
         for name in able(precision)
     }
     for engine, frames in in_engines.items():

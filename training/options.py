@@ -40,16 +40,25 @@ class FitOptions:
             "size": (64, 2048), "bank": (1, 1_000_000), "head_steps": (1, 1_000_000),
             "folds": (2, 50), "memory_mb": (8, 1_000_000), "seed": (0, 2**32 - 1),
         }  # fmt: skip
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise BadUsage(f"--{name.replace('_', '-')} must be between {low} and {high}, got {value}")
-        for name, pattern in (("name", NAME_PATTERN), ("version", VERSION_PATTERN)):
-            text = getattr(self, name)
-            if text is not None and not re.fullmatch(pattern, text):
-                raise BadUsage(f"--{name} must match {pattern}, got {text!r}")
+        check_ranges(self, ranges)
+        check_name_and_version(self.name, self.version)
         if self.stride not in STRIDES:
             raise BadUsage(f"--stride must be 8 or 16, got {self.stride}")
         if self.algorithm not in ALGORITHMS:
             raise BadUsage(f"--algorithm must be one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
         check_false_reject_rate(self.false_reject_rate)
+
+
+def check_ranges(options: object, ranges: dict[str, tuple[int, int]]) -> None:
+    """Raise BadUsage for the first option that is set and out of its range."""
+    for name, (low, high) in ranges.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise BadUsage(f"--{name.replace('_', '-')} must be between {low} and {high}, got {value}")
+
+
+def check_name_and_version(name: str | None, version: str) -> None:
+    """Raise BadUsage for what cannot be a package's name or version."""
+    for option, pattern, text in (("name", NAME_PATTERN, name), ("version", VERSION_PATTERN, version)):
+        if text is not None and not re.fullmatch(pattern, text):
+            raise BadUsage(f"--{option} must match {pattern}, got {text!r}")

@@ -29,11 +29,15 @@ def write_plots(folder: Path, scored: Sequence[Scored], limits: Limits, colour: 
     if {item.defective for item in scored} == {False, True}:
         drawn["roc.png"] = _roc(scored, limits, title)
     drawn["errors.png"] = _errors(scored, limits, colour, title)
-    for name, figure in drawn.items():
-        picture = BytesIO()
-        figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
-        write_durably(folder / name, picture.getvalue())
-    return [folder / name for name in drawn]
+    return [save(figure, folder / name) for name, figure in drawn.items()]
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, the same bytes for the same picture; returns `path`."""
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
+    write_durably(path, picture.getvalue())
+    return path
 
 
 def _histogram(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
@@ -46,8 +50,8 @@ def _histogram(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
         axes.hist(chosen, bins=bins.tolist(), color=colour, alpha=0.7, label=f"{name} ({len(chosen)})")
     axes.axvline(limits.review_limit, color=LIMIT, linestyle="--", label=f"review limit {limits.review_limit:.3g}")
     axes.axvline(limits.reject_limit, color=LIMIT, linestyle="-", label=f"reject limit {limits.reject_limit:.3g}")
-    axes.set(title=f"{title}: scores", xlabel="anomaly score", ylabel="images")
-    _tidy(axes)
+    axes.set(title=f"{title}: scores", xlabel="score", ylabel="images")
+    tidy(axes)
     axes.legend(frameon=False)
     return figure
 
@@ -64,7 +68,7 @@ def _roc(scored: Sequence[Scored], limits: Limits, title: str) -> Figure:
         axes.plot(stopped[~truth].mean(), stopped[truth].mean(), marker, color=LIMIT, label=f"at the {name}")
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
     axes.set(title=f"{title}: ROC", xlabel="good units stopped", ylabel="defective units stopped", aspect="equal")
-    _tidy(axes)
+    tidy(axes)
     axes.legend(frameon=False, loc="lower right")
     return figure
 
@@ -113,5 +117,6 @@ def _frame(width: int, height: int) -> Rectangle:
     return Rectangle((0, 0), width - 1, height - 1, fill=False, color=DEFECTIVE, linewidth=3)
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """No lines at the top and on the right."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inspection.commands.options import runtime_option
+from inspection.commands.options import classifier_option, runtime_option
 
 if TYPE_CHECKING:
     from inspection.predict import Prediction
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     help="Write the results here; - prints them on standard output, and nothing else there.",
 )
 @click.option("--heatmaps", type=click.Path(path_type=Path), help="Write each image with its heatmap into this folder.")
+@classifier_option
 @runtime_option
 @click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
 def predict(
@@ -28,6 +29,7 @@ def predict(
     images: tuple[Path, ...],
     json_file: Path | None,
     heatmaps: Path | None,
+    classifier: Path | None,
     runtime: str,
     threads: int | None,
 ) -> None:
@@ -36,14 +38,13 @@ def predict(
     Prints outcome, reason, score and path. An image that cannot be inspected is a REJECT; its error goes to standard
     error, the others are inspected, and the exit code is 1.
     """
-    from inspection.detector import Detector
+    from inspection.combined import load_detector
     from inspection.files import make_folder
     from inspection.json_files import STANDARD_OUTPUT, write_json
-    from inspection.package import read_package
     from inspection.predict import ImagesNotInspected, heatmap_files, listed_images, predict_image
 
     paths = listed_images(images)
-    detector = Detector(read_package(package), runtime, threads)
+    detector = load_detector(package, classifier, runtime, threads)
     targets: list[Path] | list[None] = [None] * len(paths)
     if heatmaps:
         make_folder(heatmaps)
@@ -57,11 +58,10 @@ def predict(
         if json_file != STANDARD_OUTPUT:
             click.echo(line(prediction))
     if json_file:
-        manifest = detector.manifest
         content = {
-            "package": {"name": manifest.name, "version": manifest.version, "sha256": detector.package.digest},
+            **detector.identity,
             "runtime": detector.runtime,
-            "limits": manifest.limits.model_dump(),
+            "limits": detector.manifest.limits.model_dump(),
             "images": [prediction.as_json() for prediction in predictions],
         }
         write_json(json_file, content)
@@ -76,7 +76,9 @@ def line(prediction: "Prediction") -> str:
     """One prediction as a line of columns."""
     score = "-" if prediction.score is None else f"{prediction.score:.4g}"
     verdict = prediction.verdict
-    return f"{verdict.outcome:<7} {verdict.reason:<20} {score:>9}  {_printable(str(prediction.path))}"
+    named = ", ".join(f"{one.name} {100 * one.probability:.0f} %" for one in prediction.named)
+    where = _printable(str(prediction.path))
+    return f"{verdict.outcome:<7} {verdict.reason:<20} {score:>9}  {where}{f'  {named}' if named else ''}"
 
 
 def _printable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from inspection.commands.options import runtime_option
+from inspection.commands.options import classifier_option, runtime_option
 from inspection.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path))
+@classifier_option
 @click.option("--archive", type=click.Path(path_type=Path), help="The archive to re-inspect; it is only read.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Or a folder tree of plain images.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the results.")
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def reinspect(
     package: Path,
+    classifier: Path | None,
     archive: Path | None,
     folder: Path | None,
     out: Path,
@@ -48,15 +50,15 @@ def reinspect(
     """
     from tqdm import tqdm
 
-    from inspection.detector import Detector, available_cores
-    from inspection.package import read_package
+    from inspection.combined import load_detector
+    from inspection.detector import available_cores
     from inspection.reinspect import REPORT, Reinspection, earlier_runtime
     from inspection.runtimes.names import AUTO
 
     with _work(archive, folder, out, limits_from) as work:
         if runtime == AUTO:
             runtime = earlier_runtime(out) or AUTO
-        detector = Detector(read_package(package), runtime, threads=1, parallel=threads or available_cores())
+        detector = load_detector(package, classifier, runtime, threads=1, parallel=threads or available_cores())
         with tqdm(desc="re-inspecting", unit="unit", disable=True if quiet else None) as bar:
 
             def progress(done: int, total: int) -> None:
@@ -71,7 +73,7 @@ def reinspect(
                 bar.close()
                 click.echo(f"stopped; the same command goes on from there (what is done is kept in {out})", err=True)
                 raise
-    click.echo(summary_text(detector.package.label, summary))
+    click.echo(summary_text(detector.label, summary))
     click.echo(f"  {out / REPORT}")
 
 

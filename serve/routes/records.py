@@ -11,8 +11,9 @@ from PIL import Image
 from inspection.frames import Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
 from inspection.image_store import ImageChanged, ImageMissing
+from inspection.record_findings import deciding_limits
 from inspection.records import Entry
-from inspection.verdict import Limits, Outcome
+from inspection.verdict import Outcome
 from serve.deps import EntryDep, ServiceDep
 from serve.problems import Problem
 from serve.service import Service, describe_entry
@@ -66,9 +67,8 @@ def read_heatmap(
     image_name, image = _stored(service, entry, frame, "image")
     heatmap_name, heatmap = _stored(service, entry, frame, "heatmap")
     pixels = _shrunk(_pixels(service, image, image_name), width)
-    assert entry.review_limit is not None
-    assert entry.reject_limit is not None
-    limits = Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)
+    limits = deciding_limits(entry)
+    assert limits is not None
     shown = overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits)
     return _picture(shown) if width else Response(encode_png(shown), media_type="image/png", headers=_FRESH)
 

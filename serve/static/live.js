@@ -39,7 +39,7 @@ function showLine(state, text = state) {
 }
 
 function showStatus(status) {
-  const { units, outcomes, reasons, latency_ms_p50: latency } = status.tally;
+  const { units, outcomes, reasons, severities, latency_ms_p50: latency } = status.tally;
   showLine(status.line);
   showAlarm(status.alarm);
   at("units").textContent = units.toLocaleString();
@@ -51,6 +51,8 @@ function showStatus(status) {
   const others = Object.entries(reasons).filter(([reason]) => reason !== "within_limits").slice(0, 6);
   at("reasons").replaceChildren(...others.map(([reason, count]) =>
     element("li", {}, element("span", { textContent: words(reason) }), count.toLocaleString())));
+  at("severities").textContent = ["critical", "major", "minor"].filter((name) => severities[name])
+    .map((name) => `${severities[name].toLocaleString()} ${name}`).join(" · ");
 }
 
 // Pictures: whoever wants several asks for one after the other.
@@ -88,7 +90,7 @@ async function showUnit(unit) {
   const verdict = at("verdict");
   verdict.dataset.outcome = unit.outcome;
   verdict.querySelector(".outcome").textContent = unit.outcome;
-  at("reason").textContent = words(unit.reason);
+  at("reason").textContent = [words(unit.reason), ...(record ? record.named : [])].join(" · ");
   at("message").textContent = unit.message;
   at("unit").textContent = unit.unit;
   at("when").textContent = time(record && record.recorded_at);
@@ -101,22 +103,27 @@ function put(id, image, otherwise) {
   at(id).replaceChildren(...(image ? [image] : []));
 }
 
+// Score and limits of the finding that decided: the record's own, or the classifier's beside it.
+const deciding = (record) =>
+  record && record.details.decided_by === "classifier" ? record.details.classifier : record;
+
 function showScore(record) {
   const gauge = at("gauge");
-  const known = Boolean(record) && record.score !== null;
+  const decided = deciding(record);
+  const known = Boolean(record) && decided.score !== null;
   gauge.classList.toggle("unknown", !known);
-  at("score").textContent = known ? `Score ${record.score.toFixed(2)}` : "No score";
+  at("score").textContent = known ? `Score ${decided.score.toFixed(2)}` : "No score";
   at("limits").textContent = !record ? "not on record" : [
-    `review from ${record.review_limit.toFixed(2)}`,
-    `reject from ${record.reject_limit.toFixed(2)}`,
+    `review from ${decided.review_limit.toFixed(2)}`,
+    `reject from ${decided.reject_limit.toFixed(2)}`,
     `${Math.round(record.latency_ms)} ms`,
   ].join(" · ");
   if (!record) return;
-  const full = record.reject_limit * 1.5;
+  const full = decided.reject_limit * 1.5;
   const place = (value) => `${Math.min(100, Math.max(0, (100 * value) / full))}%`;
-  gauge.style.setProperty("--review-at", place(record.review_limit));
-  gauge.style.setProperty("--reject-at", place(record.reject_limit));
-  if (known) gauge.style.setProperty("--score-at", place(record.score));
+  gauge.style.setProperty("--review-at", place(decided.review_limit));
+  gauge.style.setProperty("--reject-at", place(decided.reject_limit));
+  if (known) gauge.style.setProperty("--score-at", place(decided.score));
 }
 
 // What went by: a mark for every unit, and pictures of those that did not pass.
@@ -132,10 +139,10 @@ function addPast(unit) {
 function addStopped(unit) {
   const { record } = unit;
   const thumb = element("div", { className: "thumb" });
-  const score = record && record.score !== null ? record.score.toFixed(2) : "no score";
+  const score = record && deciding(record).score !== null ? deciding(record).score.toFixed(2) : "no score";
   const link = element("a", { title: unit.message || words(unit.reason) },
     thumb, sign(), element("strong", { textContent: unit.outcome }),
-    element("small", { textContent: words(unit.reason) }),
+    element("small", { textContent: record && record.named.length ? record.named[0] : words(unit.reason) }),
     element("small", { textContent: record ? `${score} · ${time(record.recorded_at)}` : "not on record" }));
   link.dataset.outcome = unit.outcome;
   if (record) link.href = record.links.self;

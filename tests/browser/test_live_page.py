@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import onnx
 import pytest
 
 from inspection.archive import Archive, ArchiveFault
 from inspection.detector import Detector
 from inspection.frames import read_frame
+from inspection.package import read_package, seal
+from inspection.verdict import Limits, Outcome
 from tests.serve.serving import Running, running, write_recipe
 
 if TYPE_CHECKING:
@@ -147,6 +150,42 @@ def test_review_asks_for_a_person(
 def sign(seen: Opened, selector: str) -> str:
     """The sign that stands beside a colour."""
     return str(seen.page.locator(selector).evaluate("element => getComputedStyle(element, '::before').content"))
+
+
+def test_a_defect_that_a_classifier_names_is_shown_with_its_severity(
+    tmp_path: Path,
+    vial_package: Path,
+    classifier_package: Path,
+    browser: "Browser",
+    vial_images: Images,
+    screenshots: Path,
+) -> None:
+    given = read_package(classifier_package)
+    manifest = given.manifest
+    first, *others = manifest.classes
+    sure = first.model_copy(update={"confidence_limit": 1e-9, "severity": "critical"})
+    unsure = [one.model_copy(update={"confidence_limit": 1.0}) for one in others]
+    changed = manifest.model_copy(
+        update={
+            "classes": [sure, *unsure],
+            "limits": Limits(review_limit=0.01, reject_limit=0.02),
+            "golden": [golden.model_copy(update={"outcome": Outcome.REJECT}) for golden in manifest.golden],
+        }
+    )
+    (tmp_path / "sure.onnx").write_bytes(seal(onnx.ModelProto.FromString(given.model), changed, given.golden))
+    more = {"classifier": {"path": "sure.onnx"}, "limits": {"review_limit": 1e6, "reject_limit": 1e6}}
+    recipe = write_recipe(tmp_path, vial_package, **more)
+    with running(recipe, tmp_path / "archive") as station, opened(browser, station.address) as seen:
+        for _ in range(2):  # told by an event, then read from the archive
+            station.upload(vial_images["crack"][0].read_bytes(), unit="vial 12")
+            seen.wait_outcome("REJECT")
+            seen.wait("#reason", f"class found · {first.name}")
+            assert "reject from 0.02" in seen.text("#limits")
+            seen.wait("#severities", "critical")
+            assert first.name in seen.text("#stopped li:first-child")
+            seen.page.screenshot(path=screenshots / "live-class.png")
+            seen.page.reload()
+        assert seen.errors == []
 
 
 def test_unit_without_a_frame_shows_no_old_picture(reviewing: Running, browser: "Browser", vial_images: Images) -> None:

@@ -53,7 +53,21 @@ def build_folder(home: Path, suffix: str) -> None:
         write_image(home / "masks" / "crack" / f"{index:03d}.png", 4)
 
 
-BUILDERS: dict[str, Callable[[Path, str], None]] = {"mvtec": build_mvtec, "visa": build_visa, "folder": build_folder}
+def build_table(home: Path, suffix: str) -> None:
+    lines = ["image,label,mask"]
+    for index in range(GOOD):
+        write_image(home / "good" / f"{index:03d}{suffix}", 1)
+        lines.append(f"good/{index:03d}{suffix},good,")
+    for index in range(DEFECTIVE):
+        write_image(home / "images" / f"{index:03d}{suffix}", 3)
+        write_image(home / "masks" / f"{index:03d}_mask.png", 4)
+        lines.append(f"images/{index:03d}{suffix},crack,masks/{index:03d}_mask.png")
+    (home / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+BUILDERS: dict[str, Callable[[Path, str], None]] = {
+    "mvtec": build_mvtec, "visa": build_visa, "folder": build_folder, "table": build_table,
+}  # fmt: skip
 Build = Callable[..., Path]
 
 

@@ -30,6 +30,10 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
     names = {entry.name for entry in entry_points(group="inspection.commands")}
     assert names == {
         "train",
+        "batch",
+        "check-labels",
+        "export-reviewed",
+        "review",
         "evaluate",
         "quantize",
         "update",

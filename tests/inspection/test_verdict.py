@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from inspection.verdict import Limits, Outcome, Reason, decide, reject
+from inspection.verdict import ClassFound, Limits, Outcome, Reason, Verdict, combine, decide, reject
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -38,3 +38,55 @@ def test_limits_out_of_order_or_not_finite_are_refused(review: float, reject_: f
 @pytest.mark.parametrize("reason", Reason)
 def test_whatever_the_fault_it_rejects(reason: Reason) -> None:
     assert reject(reason).outcome is Outcome.REJECT
+
+
+probabilities = st.floats(0, 1)
+found_classes = st.lists(
+    st.builds(
+        ClassFound,
+        st.sampled_from(["crack", "chip"]),
+        st.sampled_from(["critical", "minor"]),
+        probabilities,
+        st.floats(0.1, 1),
+        st.sampled_from(["reject", "review"]),
+    ),
+    max_size=3,
+)
+
+
+@given(score=finite, low=finite, high=finite, classes=found_classes)
+def test_classes_never_pass_what_the_score_does_not(
+    score: float, low: float, high: float, classes: list[ClassFound]
+) -> None:
+    limits = Limits(review_limit=min(low, high), reject_limit=max(low, high))
+
+    outcome = decide(score, limits, classes).outcome
+    assert (outcome is Outcome.PASS) == (score < limits.review_limit)
+    if outcome is Outcome.REJECT and classes:
+        assert any(found.sure and found.action == "reject" for found in classes)
+
+
+@pytest.mark.parametrize(
+    ("probability", "action", "wanted"),
+    [
+        (0.9, "reject", (Outcome.REJECT, Reason.CLASS_FOUND)),
+        (0.9, "review", (Outcome.REVIEW, Reason.CLASS_FOR_REVIEW)),
+        (0.7, "reject", (Outcome.REVIEW, Reason.CLASS_UNSURE)),
+        (math.nan, "reject", (Outcome.REJECT, Reason.SCORE_NOT_FINITE)),
+    ],
+)
+def test_a_defective_unit_is_rejected_where_its_class_is_sure_and_reviewed_else(
+    probability: float, action: str, wanted: tuple[Outcome, Reason]
+) -> None:
+    crack = ClassFound("crack", "critical", probability, 0.8, action)
+
+    verdict = decide(3.0, Limits(review_limit=1, reject_limit=2), [crack])
+    assert (verdict.outcome, verdict.reason) == wanted
+
+
+@given(st.lists(st.sampled_from(list(Outcome)), max_size=6))
+def test_a_unit_passes_only_where_every_finding_passes_it(outcomes: list[Outcome]) -> None:
+    together = combine([Verdict(outcome, Reason.WITHIN_LIMITS) for outcome in outcomes]).outcome
+
+    assert (together is Outcome.PASS) == (bool(outcomes) and set(outcomes) == {Outcome.PASS})
+    assert (together is Outcome.REJECT) == (not outcomes or Outcome.REJECT in outcomes)

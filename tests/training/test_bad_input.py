@@ -145,7 +145,7 @@ BAD_OPTIONS = {
     "--false-reject-rate 2": "--false-reject-rate must be above 0 and at most 0.5, got 2.0",
     "--false-reject-rate 0": "--false-reject-rate must be above 0 and at most 0.5, got 0.0",
     "--false-reject-rate nan": "--false-reject-rate must be above 0 and at most 0.5, got nan",
-    "--layout imagenet": "there is no layout 'imagenet'; choose one of folder, mvtec, visa",
+    "--layout imagenet": "there is no layout 'imagenet'; choose one of folder, mvtec, table, visa",
     "--algorithm magic": "--algorithm must be one of patchcore, patchcore-head, got 'magic'",
     "--backbone resnet": "there is no backbone 'resnet'",
     "--backbone /nowhere/net.onnx": "/nowhere/net.onnx cannot be read",

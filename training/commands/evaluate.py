@@ -36,17 +36,23 @@ def evaluate(
     threads: int | None,
     quiet: bool,
 ) -> None:
-    """Measure PACKAGE on a dataset's test images; images it was fitted on are refused."""
-    from data.splits import make_split
+    """Measure PACKAGE on a dataset's test images; images it was fitted on are refused.
+
+    A classifier is measured on all images that it has not seen, nor a near-duplicate of them.
+    """
     from inspection.detector import Detector
     from inspection.files import make_folder
     from inspection.json_files import STANDARD_OUTPUT, write_json
     from inspection.package import read_package
+    from training.class_figures import class_figures
+    from training.class_plots import write_class_plots
     from training.evaluate import figures, score_images
+    from training.package_split import split_for
     from training.plots import write_plots
 
     loaded = read_package(package)
-    split = make_split(layout, root, category, split_seed)
+    manifest = loaded.manifest
+    files = split_for(loaded, layout, root, category, split_seed).test
     printed = json_file == STANDARD_OUTPUT
     if json_file and not printed:
         make_folder(json_file.parent)
@@ -54,14 +60,18 @@ def evaluate(
     if plots:
         make_folder(plots)
     detector = Detector(loaded, runtime, threads)
-    scored = score_images(detector, split.test, root, quiet=quiet)
+    scored = score_images(detector, files, root, quiet=quiet)
     result = figures(scored, detector, root)
+    if manifest.classes:
+        result["classes"] = class_figures(scored, manifest)
     if not printed:
         click.echo(summary(loaded.label, result))
     if json_file:
         write_json(json_file, result)
     if plots:
-        written = write_plots(plots, scored, loaded.manifest.limits, loaded.manifest.input.colour, loaded.manifest.name)
+        written = write_plots(plots, scored, manifest.limits, manifest.input.colour, manifest.name)
+        if manifest.classes:
+            written += write_class_plots(plots, scored, manifest, result["classes"])
         if not printed:
             click.echo("plots: " + ", ".join(str(path) for path in written))
 
@@ -87,9 +97,29 @@ def summary(label: str, result: dict[str, Any]) -> str:
         stopped = part["detection_rate"]
         area = _percent(part["image_auroc"])
         lines.append(f"    {defect:<18} AUROC {area}, stopped {stopped['count']} of {stopped['total']}")
+    lines += _class_lines(result["classes"]) if "classes" in result else []
     times = ", ".join(f"{name} {value:.1f}" for name, value in latency.items())
     lines.append(f"  latency in ms        {times}; {result['images_per_second']:.1f} images/s in {result['runtime']}")
     return "\n".join(lines)
+
+
+def _class_lines(part: dict[str, Any]) -> list[str]:
+    """Precision and recall of each class, the confusion matrix and the calibration error."""
+    lines = ["  class                precision             recall                AUROC"]
+    for name, figures in part["per_class"].items():
+        rates = [_rate(figures[which]) for which in ("precision", "recall")]
+        lines.append(f"    {name:<18} {rates[0]:<21} {rates[1]:<21} {_percent(figures['auroc'])}")
+    columns = list(next(iter(part["confusion"].values())))
+    width = max(8, *(len(name) for name in columns)) + 1
+    lines.append(f"  {'true, answered':<20}" + "".join(f"{name:>{width}}" for name in columns))
+    for row, counts in part["confusion"].items():
+        lines.append(f"    {row:<18}" + "".join(f"{count or '-':>{width}}" for count in counts.values()))
+    lines.append(f"  calibration error    {_percent(part['calibration_error'])}")
+    return lines
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    return f"{_percent(rate['rate'])} ({_percent(rate['low'])} to {_percent(rate['high'])})"
 
 
 def _percent(value: float | None) -> str:

@@ -45,7 +45,7 @@ def quantize(
     """
     import onnx
 
-    from data.splits import SplitFile, digest, make_split
+    from data.splits import SplitFile, digest
     from inspection.detector import available_cores
     from inspection.files import make_folder
     from inspection.json_files import write_json
@@ -56,6 +56,7 @@ def quantize(
     from training.calibration import calibration_frames
     from training.image_folder import folder_files
     from training.new_version import change_lines, check_images, check_out, compare, figure_lines
+    from training.package_split import split_for
     from training.quantize import METHOD, quantize_graph
 
     check_out(out, package)
@@ -63,7 +64,7 @@ def quantize(
     chosen = new.as_precision(precision)
     new.check_request(parent.manifest, version, tolerance)
     able(chosen)
-    split = make_split(layout, root, category, split_seed)
+    split = split_for(parent, layout, root, category, split_seed)
     check_images(split.test, root)
     model = onnx.load_model_from_string(parent.model)
     used: list[SplitFile] = []

@@ -5,10 +5,15 @@ from typing import Any
 
 import click
 
+from training.commands.train_classifier import classifier
+
 
 @click.group()
 def train() -> None:
     """Make a model package from images."""
+
+
+train.add_command(classifier)
 
 
 @train.command()

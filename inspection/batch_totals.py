@@ -1,0 +1,114 @@
+"""A batch in numbers: what became of its units, how severe their defects are, and what is still to be looked at before
+it may go (acceptance sampling of the units that passed)."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from inspection.archive import Archive
+from inspection.errors import InspectionError
+from inspection.manifest import Severity
+from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst_severity
+from inspection.records import Correction, Entry, correction, from_row
+from inspection.reviews import reviewed
+from inspection.sampling import Level, SamplingPlan, sampling_plan
+from inspection.verdict import Outcome
+
+
+class BatchMissing(InspectionError):
+    """The archive has no unit of this batch."""
+
+    code = "batch_missing"
+
+
+@dataclass(frozen=True)
+class BatchTotals:
+    """Counts of a batch's units: by outcome and by reason, and of those that did not pass by the worst severity that a
+    classifier surely named, `unnamed` where it named none. Of those that passed a person looked at `sampled`; `found`
+    counts the ones with a defect, by its severity."""
+
+    batch: str
+    units: int
+    outcomes: dict[str, int]
+    reasons: dict[str, int]
+    severities: dict[str, int]
+    sampled: int
+    found: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Of defects of one severity: the plan for the units that passed (None for fewer than two), and what a person's
+    look at a sample of them says: accept, reject, or how many are still to be looked at."""
+
+    severity: Severity
+    aql: float
+    plan: SamplingPlan | None
+    sampled: int
+    found: int
+
+    @property
+    def missing(self) -> int:
+        """Units still to be looked at."""
+        return max(0, self.plan.sample - self.sampled) if self.plan else 0
+
+    @property
+    def decision(self) -> Literal["accept", "reject", "open"]:
+        """Of a sample larger than asked every defective unit counts."""
+        if self.plan is None:
+            return "open"
+        if self.found >= self.plan.reject:
+            return "reject"
+        return "open" if self.missing else "accept"
+
+
+def batch_totals(archive: Archive, batch: str) -> BatchTotals:
+    """The totals of a batch, as its records and their corrections say. Raises BatchMissing, and ReviewInvalid."""
+    outcomes, reasons, severities = Counter[str](), Counter[str](), Counter[str]()
+    for entry, outcome, reason in _units(archive, batch):
+        outcomes[outcome] += 1
+        reasons[reason] += 1
+        if outcome != Outcome.PASS:
+            severities[unit_severity(entry.details)] += 1
+    if not outcomes:
+        raise BatchMissing(f"{archive.folder} has no unit of batch {batch!r}; see `batch` in the recipe or the record")
+    looked_at = [
+        (entry, review) for entry, review in reviewed(archive) if entry.batch == batch and entry.outcome == Outcome.PASS
+    ]
+    found = Counter(worst_severity(entry.details, review.labels) for entry, review in looked_at if review.labels)
+    return BatchTotals(
+        batch=batch,
+        units=outcomes.total(),
+        outcomes={name: outcomes[name] for name in Outcome},
+        reasons=dict(reasons.most_common()),
+        severities={name: severities[name] for name in (*SEVERITIES, UNNAMED)},
+        sampled=len(looked_at),
+        found={name: found[name] for name in SEVERITIES},
+    )
+
+
+def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level = "II") -> list[Acceptance]:
+    """What is to be looked at of the units that passed, for each severity with an AQL in percent. Raises BadUsage."""
+    lot = totals.outcomes[Outcome.PASS]
+    return [
+        Acceptance(
+            name, aqls[name], sampling_plan(lot, aqls[name], level) if lot > 1 else None, totals.sampled,
+            totals.found[name],
+        )
+        for name in SEVERITIES if name in aqls
+    ]  # fmt: skip
+
+
+def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
+    """Each unit's record with its outcome and reason after correction."""
+    for station in archive.stations():
+        corrected: dict[str, Correction] = {}
+        for row in archive.rows(station):
+            if row["kind"] == "event":
+                corrected |= correction(row)
+        for row in archive.rows(station):
+            if row["kind"] == "unit" and row["batch"] == batch:
+                entry = from_row(row)
+                outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))
+                yield entry, str(outcome), str(reason)

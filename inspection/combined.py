@@ -1,0 +1,74 @@
+"""A recipe's two packages as one detector: what either finds stops the unit."""
+
+from pathlib import Path
+
+from inspection.detector import Detector, Finding
+from inspection.errors import InspectionError
+from inspection.frames import Pixels
+from inspection.joined_graph import join_graphs
+from inspection.package import Package, read_package
+
+
+class NotAClassifier(InspectionError):
+    """A package that is to name defects knows no classes."""
+
+    code = "not_a_classifier"
+
+
+class CombinedDetector(Detector):
+    """`package` with a second one, the `classifier`, in every frame. A finding's `also` is the classifier's, so that
+    its verdict is that of both.
+
+    Where both see the same model input at the same precision, one pass runs what their graphs have in common once, in
+    one runtime; either way both packages' golden frames are proved in what serves them.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        classifier: Package,
+        runtime: str = "onnxruntime",
+        threads: int | None = None,
+        parallel: int = 1,
+    ) -> None:
+        if not classifier.manifest.classes:
+            raise NotAClassifier(
+                f"{classifier.source} knows no defect classes; name a package made by `inspection train classifier`"
+            )
+        one, two = package.manifest, classifier.manifest
+        alike = (one.input, one.precision) == (two.input, two.precision)
+        model = join_graphs([package.model, classifier.model]) if alike else None
+        super().__init__(package, runtime, threads, parallel, model=model, prefix="0/" if model else "")
+        if model:
+            self.classifier = Detector(classifier, prefix="1/", beside=self)
+        else:
+            self.classifier = Detector(classifier, runtime, threads, parallel)
+        self.one_pass = model is not None
+
+    def find(self, pixels: Pixels) -> Finding:
+        """As `Detector`'s, with what the classifier finds beside it."""
+        outputs = self.run(pixels)
+        finding = self.finding(outputs)
+        other = self.classifier.finding(outputs if self.one_pass else self.classifier.run(pixels))
+        return Finding(finding.score, finding.heatmap, finding.classes, ((other, self.classifier.manifest.limits),))
+
+    @property
+    def identity(self) -> dict[str, dict[str, str]]:
+        """Of both packages."""
+        return super().identity | {"classifier": self.classifier.package.identity}
+
+    @property
+    def label(self) -> str:
+        """Of both packages."""
+        return f"{super().label} and {self.classifier.label}"
+
+
+def load_detector(
+    package: Path, classifier: Path | None, runtime: str, threads: int | None = None, parallel: int = 1
+) -> Detector:
+    """The detector of a package's file and, where there is one, of a classifier's beside it. Raises NotAClassifier, and
+    what reading and loading a package raises."""
+    one = read_package(package)
+    if classifier is None:
+        return Detector(one, runtime, threads, parallel)
+    return CombinedDetector(one, read_package(classifier), runtime, threads, parallel)

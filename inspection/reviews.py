@@ -1,0 +1,89 @@
+"""Reviewers' decisions: events in a station's chain, each about one unit's record, which stays as it is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inspection.archive import Archive
+from inspection.errors import InspectionError
+from inspection.records import Draft, Entry, from_row
+
+REVIEW = "review"
+
+
+class RecordMissing(InspectionError):
+    """There is no such unit's record in the archive."""
+
+    code = "record_missing"
+
+
+class ReviewInvalid(InspectionError):
+    """A decision lacks what it needs."""
+
+    code = "review_invalid"
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a reviewer said of a unit: the defects it shows, none for a good one. `name` is the review's own record,
+    `at` its time in UTC; `record` and `record_hash` are those of the unit's."""
+
+    name: str
+    at: str
+    record: str
+    record_hash: str
+    labels: tuple[str, ...]
+    reviewer: str
+    comment: str
+
+
+def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer: str, comment: str = "") -> Entry:
+    """Record that `reviewer` found these defects on the unit of `record` (`station/sequence`), none for a good unit. A
+    later review of the same unit counts instead of an earlier one; both stay.
+
+    Raises RecordMissing, ReviewInvalid, ArchiveFault.
+    """
+    station, _, number = record.rpartition("/")
+    entry = archive.get(station, int(number)) if station and number.isdecimal() else None
+    if entry is None or entry.kind != "unit":
+        raise RecordMissing(f"the archive has no unit's record {record!r}; give one as station/number")
+    if not reviewer.strip():
+        raise ReviewInvalid("a review needs the reviewer's name")
+    unfit = [label for label in labels if not label.strip() or label == "good" or any(mark in label for mark in ",;\n")]
+    if unfit:
+        raise ReviewInvalid(f"{unfit[0]!r} is not the name of a defect; give one without commas and semicolons")
+    details = {
+        "reviews": entry.name,
+        "record_hash": entry.hash,
+        "labels": sorted(set(labels)),
+        "reviewer": reviewer.strip(),
+        "comment": comment,
+    }
+    draft = Draft("event", unit=entry.unit, batch=entry.batch, product=entry.product, reason=REVIEW, details=details)
+    return archive.append(draft, station)
+
+
+def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:
+    """Each unit's record that was reviewed, with the last review of it, by station and number."""
+    for station in archive.stations():
+        latest: dict[str, Review] = {}
+        for row in archive.rows(station):
+            if row["kind"] == "event" and row["reason"] == REVIEW:
+                review = _review(from_row(row))
+                latest[review.record] = review
+        for record, review in sorted(latest.items(), key=lambda item: int(item[0].rpartition("/")[2])):
+            entry = archive.get(station, int(record.rpartition("/")[2]))
+            if entry is not None:
+                yield entry, review
+
+
+def _review(entry: Entry) -> Review:
+    details = entry.details
+    return Review(
+        name=entry.name,
+        at=entry.recorded_at,
+        record=details["reviews"],
+        record_hash=details["record_hash"],
+        labels=tuple(details["labels"]),
+        reviewer=details["reviewer"],
+        comment=details["comment"],
+    )

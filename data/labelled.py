@@ -1,8 +1,8 @@
 """Labelled images for a classifier: which defects each shows, and which part of the data it belongs to.
 
 Near-duplicates belong to one part. A group's part depends on its contents and the seed, so that where images are added
-the others keep their part; only where a class has few, whose parts must not stay empty, or where a new image joins two
-groups, one may move. A package knows what it was trained on, whatever moves: `evaluate` leaves that out.
+most of the others keep their part; groups that get a new image may move, and those of a class that has few, whose parts
+must not stay empty. A package knows what it was trained on, whatever moves: `evaluate` leaves that out.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from inspection.ordered_pool import map_in_order
 GOOD, DEFECTIVE = "good", "defective"
 Part = Literal["test", "validation", "train"]
 HELD_SHARE = 0.2  # of each class's groups: one such share for testing, one for validation
+_TAKEN = (GOOD, "unsure")  # what an evaluation answers beside the defects
 _SEPARATORS = re.compile("[,;]")
 
 
@@ -80,6 +81,9 @@ def make_labelled_split(layout: str, root: Path, category: str | None, seed: int
     """
     files = labelled_files(layout, root, category, colour)
     classes = sorted({label for file in files for label in file.labels})
+    unfit = [name for name in classes if name.lower() in _TAKEN]
+    if unfit:
+        raise DatasetMissing(f"{root} has a defect named {unfit[0]!r}, which is no defect's name; give it another")
     if not classes or all(file.labels for file in files):
         raise DatasetMissing(f"{root} has not both good and defective images; a classifier learns from both")
     parts = split_groups(files, seed)

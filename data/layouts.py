@@ -126,10 +126,11 @@ def table(root: Path, category: str | None, seed: int) -> Dataset:
             raise DatasetMissing(f"{path} is listed in {home / 'labels.csv'} and is not there; complete the dataset")
         if mask and not mask.is_file():
             raise MaskMissing(f"{path} is defective and its mask {mask} is not there; complete the dataset")
-        if row["label"] == "good":
+        labels = _labels(row["label"], home / "labels.csv")
+        if labels == ["good"]:
             good.append(Sample(path))
         else:
-            defective.append(Sample(path, row["label"], mask))
+            defective.append(Sample(path, ";".join(labels), mask))
     train, test = split_good(good, TEST_SHARE["table"], seed)
     return Dataset(train, test + defective)
 
@@ -151,6 +152,15 @@ def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sam
     return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
 
 
+def _labels(text: str, file: Path) -> list[str]:
+    """The labels in a cell: `good` alone, or defects. Raises DatasetMissing: what is not said must not become good."""
+    labels = [part.strip() for part in text.split(";")]
+    good = [label for label in labels if label.lower() == "good"]
+    if not all(labels) or (good and labels != ["good"]):
+        raise DatasetMissing(f"{file} has the label {text!r}; write good, or defects with semicolons between them")
+    return labels
+
+
 def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file, each with an image and a label. Raises DatasetMissing."""
     named = ",".join(columns)
@@ -162,8 +172,11 @@ def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DatasetMissing(f"{file} has no rows with columns {named}; write them as the layout says")
     for line, row in enumerate(rows, start=2):
         paths = [Path(row.get(name) or "") for name in ("image", "mask")]
-        if not row["image"] or not row["label"] or any(path.is_absolute() or ".." in path.parts for path in paths):
-            raise DatasetMissing(f"line {line} of {file} needs an image and a label, with relative paths")
+        unsafe = any(path.is_absolute() or ".." in path.parts for path in paths)
+        if not row["image"] or not row["label"] or unsafe or None in row:
+            raise DatasetMissing(
+                f"line {line} of {file} needs an image and a label, with relative paths, and as many cells as the first"
+            )
     return rows
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from data.labelled import GOOD, LabelsDiffer
 from data.layouts import DatasetMissing
-from inspection.archive import Archive
-from inspection.errors import OutputExists
+from inspection.archive import Archive, reading
+from inspection.errors import BadUsage, OutputExists
 from inspection.files import make_folder, write_durably
 from inspection.records import Entry, FrameRecord
 from inspection.reviews import Review, reviewed
@@ -30,14 +30,18 @@ def export_reviewed(archive: Archive, out: Path) -> Exported:
     each image its unit's record and review, with the hashes that bind them to the archive's chain. Of a unit with
     several frames the one with the highest score is taken.
 
-    Raises OutputExists, DatasetMissing where nothing was reviewed, LabelsDiffer where reviews of the same image
-    disagree, and ImageMissing and ImageChanged.
+    Raises BadUsage, OutputExists, DatasetMissing where nothing was reviewed, LabelsDiffer where reviews of the same
+    image disagree, and ArchiveFault, ReviewInvalid, ImageMissing and ImageChanged.
     """
+    if out.resolve().is_relative_to(archive.folder.resolve()):
+        raise BadUsage(f"--out {out} lies in the archive, which is only read; choose a folder beside it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExists(f"{out} exists and is not an empty folder; choose another")
     chosen: dict[str, tuple[Entry, Review]] = {}
     without = 0
-    for entry, review in reviewed(archive):
+    with reading(archive.folder):
+        found = list(reviewed(archive))
+    for entry, review in found:
         frame = _shown(entry)
         if frame is None or frame.image is None:
             without += 1

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from inspection.archive import Archive, reading
-from inspection.records import Correction, Entry, correction, from_row
-from inspection.verdict import Limits, Outcome
+from inspection.record_findings import recorded_limits
+from inspection.records import Correction, correction, from_row
+from inspection.verdict import Outcome
 from inspection.work_list import Identity, Pinned, WorkItem
 
 
@@ -94,7 +95,7 @@ def _item(row: dict[str, Any], corrected: Correction | None) -> WorkItem:
         images = tuple(frame.image for frame in entry.frames if frame.image is not None)
         outcome, reason = corrected or (str(Outcome(str(entry.outcome))), entry.reason)
         score = None if entry.score is None else float(entry.score)
-        limits = _limits(entry)
+        limits, classifier_limits = recorded_limits(entry)
     except (TypeError, ValueError, KeyError) as error:
         return WorkItem(
             unit=str(row["unit"] or name),
@@ -113,10 +114,5 @@ def _item(row: dict[str, Any], corrected: Correction | None) -> WorkItem:
         reason=reason,
         score=score,
         limits=limits,
+        classifier_limits=classifier_limits,
     )
-
-
-def _limits(entry: Entry) -> Limits | None:
-    if entry.review_limit is None or entry.reject_limit is None:
-        return None
-    return Limits(review_limit=entry.review_limit, reject_limit=entry.reject_limit)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from inspection.archive import Archive
+from inspection.archive import Archive, reading
 from inspection.errors import InspectionError
 from inspection.manifest import Severity
 from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst_severity
@@ -55,35 +55,36 @@ class Acceptance:
 
     @property
     def decision(self) -> Literal["accept", "reject", "open"]:
-        """Of a sample larger than asked every defective unit counts."""
-        if self.plan is None:
-            return "open"
-        if self.found >= self.plan.reject:
+        """Of a sample larger than asked every defective unit counts; so does one of a lot too small for a plan."""
+        if self.found >= (self.plan.reject if self.plan else 1):
             return "reject"
-        return "open" if self.missing else "accept"
+        return "open" if self.missing or not self.plan else "accept"
 
 
 def batch_totals(archive: Archive, batch: str) -> BatchTotals:
-    """The totals of a batch, as its records and their corrections say. Raises BatchMissing, and ReviewInvalid."""
+    """The totals of a batch, as its records and their corrections say. Raises BatchMissing, ArchiveFault, and
+    ReviewInvalid for a review that is not as it was made."""
     outcomes, reasons, severities = Counter[str](), Counter[str](), Counter[str]()
-    for entry, outcome, reason in _units(archive, batch):
-        outcomes[outcome] += 1
-        reasons[reason] += 1
-        if outcome != Outcome.PASS:
-            severities[unit_severity(entry.details)] += 1
+    sampled, found = 0, Counter[str]()
+    with reading(archive.folder):
+        seen = {review.record: review.labels for entry, review in reviewed(archive) if entry.batch == batch}
+        for entry, outcome, reason in _units(archive, batch):
+            outcomes[outcome] += 1
+            reasons[reason] += 1
+            if outcome != Outcome.PASS:
+                severities[unit_severity(entry.details)] += 1
+            elif (labels := seen.get(entry.name)) is not None:
+                sampled += 1
+                found.update([worst_severity(entry.details, labels)] if labels else [])
     if not outcomes:
         raise BatchMissing(f"{archive.folder} has no unit of batch {batch!r}; see `batch` in the recipe or the record")
-    looked_at = [
-        (entry, review) for entry, review in reviewed(archive) if entry.batch == batch and entry.outcome == Outcome.PASS
-    ]
-    found = Counter(worst_severity(entry.details, review.labels) for entry, review in looked_at if review.labels)
     return BatchTotals(
         batch=batch,
         units=outcomes.total(),
         outcomes={name: outcomes[name] for name in Outcome},
         reasons=dict(reasons.most_common()),
         severities={name: severities[name] for name in (*SEVERITIES, UNNAMED)},
-        sampled=len(looked_at),
+        sampled=sampled,
         found={name: found[name] for name in SEVERITIES},
     )
 
@@ -101,13 +102,17 @@ def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level
 
 
 def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
-    """Each unit's record with its outcome and reason after correction."""
+    """Each unit's record with its outcome and reason after correction, as the chain stands when this begins."""
     for station in archive.stations():
         corrected: dict[str, Correction] = {}
+        last = 0
         for row in archive.rows(station):
+            last = row["sequence"]
             if row["kind"] == "event":
                 corrected |= correction(row)
         for row in archive.rows(station):
+            if row["sequence"] > last:
+                break
             if row["kind"] == "unit" and row["batch"] == batch:
                 entry = from_row(row)
                 outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))

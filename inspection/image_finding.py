@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspection.detector import Detector, Finding
 from inspection.errors import InspectionError
@@ -36,6 +36,13 @@ class ImageFinding:
         if self.finding is not None:
             return self.finding.verdict(limits)
         return reject(self.failure.reason if self.failure else Reason.FRAME_LOST)
+
+    def beside(self, limits: Limits) -> "ImageFinding":
+        """The same with these limits for what another package found."""
+        if self.finding is None:
+            return self
+        also = tuple((one, limits) for one, _ in self.finding.also)
+        return replace(self, finding=replace(self.finding, also=also))
 
 
 def find_in_image(detector: Detector, name: str, read: Callable[[], bytes]) -> ImageFinding:

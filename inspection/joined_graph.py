@@ -62,8 +62,9 @@ def _add(joined: onnx.GraphProto, graph: onnx.GraphProto, prefix: str, known: di
 
 
 def _kind(model: onnx.ModelProto) -> tuple[bytes, ...]:
-    """What graphs must have in common: inputs and operator versions."""
-    return tuple(part.SerializeToString(deterministic=True) for part in (*model.graph.input, *model.opset_import))
+    """What graphs must have in common: inputs and operator versions, which a merged graph names again and again."""
+    versions = sorted({part.SerializeToString(deterministic=True) for part in model.opset_import})
+    return (*(part.SerializeToString(deterministic=True) for part in model.graph.input), *versions)
 
 
 def _has_loops(model: onnx.ModelProto) -> bool:

@@ -37,7 +37,7 @@ class DefectClass(_Part):
     `confidence_limit` is rejected or, where the `action` says so, looked at by a person; with less, the class is not
     named and a person looks as well."""
 
-    name: str
+    name: str = Field(pattern=r"\S")
     severity: Severity
     action: ClassAction = "reject"
     confidence_limit: float = Field(default=0.5, gt=0, le=1)

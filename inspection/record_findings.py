@@ -14,11 +14,19 @@ CLASSIFIER = "classifier"
 
 def deciding_limits(entry: Entry) -> Limits | None:
     """The limits of the finding that decided the unit, and whose heatmap is on record; None where there was none."""
-    by_classifier = entry.details.get("decided_by") == CLASSIFIER
-    found = entry.details[CLASSIFIER] if by_classifier else vars(entry)
-    if found["review_limit"] is None or found["reject_limit"] is None:
-        return None
-    return Limits(review_limit=found["review_limit"], reject_limit=found["reject_limit"])
+    own, classifier = recorded_limits(entry)
+    return classifier if entry.details.get("decided_by") == CLASSIFIER else own
+
+
+def recorded_limits(entry: Entry) -> tuple[Limits | None, Limits | None]:
+    """The package's and the classifier's limits that were applied. Raises ValueError or TypeError for what are none."""
+    found = (vars(entry), entry.details.get(CLASSIFIER) or {})
+    pairs = [(part.get("review_limit"), part.get("reject_limit")) for part in found]
+    own, classifier = (
+        None if review is None or reject is None else Limits(review_limit=review, reject_limit=reject)
+        for review, reject in pairs
+    )
+    return own, classifier
 
 
 def named_defects(entry: Entry) -> list[str]:

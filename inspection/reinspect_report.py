@@ -15,7 +15,7 @@ from inspection.frames import Pixels
 from inspection.heatmap import overlay
 from inspection.image_finding import find_in_image
 from inspection.ordered_pool import map_in_order
-from inspection.verdict import Limits, Outcome, Reason
+from inspection.verdict import SHOWN, Limits, Outcome
 from inspection.work_list import WorkList
 
 MOST_PICTURES = 200
@@ -23,7 +23,6 @@ MOST_UNREADABLE = 500
 _LONG_SIDE = 320
 _JPEG_QUALITY = 82
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCORED = {Reason.WITHIN_LIMITS, Reason.ABOVE_REVIEW_LIMIT, Reason.ABOVE_REJECT_LIMIT}
 # The order of the groups: first what left the plant and would be stopped now, then what would no longer be stopped.
 _DIRECTIONS = (
     ("PASS", "REJECT"), ("PASS", "REVIEW"), ("REJECT", "PASS"), ("REVIEW", "PASS"), ("REVIEW", "REJECT"),
@@ -54,7 +53,7 @@ class Group:
     @property
     def line_fault(self) -> bool:
         """Whether some of them were rejected for a fault of the line, which a new package does not repeat."""
-        return any(row.item["old_reason"] not in (None, *_SCORED) for row in self.rows)
+        return any(row.item["old_reason"] not in (None, *SHOWN) for row in self.rows)
 
 
 def render_report(summary: Mapping[str, Any], work: WorkList, detector: Detector, threads: int) -> bytes:

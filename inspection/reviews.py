@@ -1,13 +1,18 @@
 """Reviewers' decisions: events in a station's chain, each about one unit's record, which stays as it is."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from inspection.archive import Archive
 from inspection.errors import InspectionError
 from inspection.records import Draft, Entry, from_row
 
 REVIEW = "review"
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what a database takes for one
+_NAME = re.compile(r"[^,;\s]+( +[^,;\s]+)*")
+_NO_DEFECT = ("", "good", "unsure")
 
 
 class RecordMissing(InspectionError):
@@ -43,12 +48,13 @@ def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer:
     Raises RecordMissing, ReviewInvalid, ArchiveFault.
     """
     station, _, number = record.rpartition("/")
-    entry = archive.get(station, int(number)) if station and number.isdecimal() else None
+    entry = archive.get(station, int(number)) if station and _NUMBER.fullmatch(number) else None
     if entry is None or entry.kind != "unit":
         raise RecordMissing(f"the archive has no unit's record {record!r}; give one as station/number")
     if not reviewer.strip():
         raise ReviewInvalid("a review needs the reviewer's name")
-    unfit = [label for label in labels if not label.strip() or label == "good" or any(mark in label for mark in ",;\n")]
+    labels = tuple(label.strip() for label in labels)
+    unfit = [label for label in labels if label.lower() in _NO_DEFECT or not _NAME.fullmatch(label)]
     if unfit:
         raise ReviewInvalid(f"{unfit[0]!r} is not the name of a defect; give one without commas and semicolons")
     details = {
@@ -63,7 +69,8 @@ def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer:
 
 
 def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:
-    """Each unit's record that was reviewed, with the last review of it, by station and number."""
+    """Each unit's record that was reviewed, with the last review of it, by station and number. Raises ReviewInvalid
+    where a review is not of the record as it is."""
     for station in archive.stations():
         latest: dict[str, Review] = {}
         for row in archive.rows(station):
@@ -72,12 +79,20 @@ def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:
                 latest[review.record] = review
         for record, review in sorted(latest.items(), key=lambda item: int(item[0].rpartition("/")[2])):
             entry = archive.get(station, int(record.rpartition("/")[2]))
-            if entry is not None:
-                yield entry, review
+            if entry is None or entry.hash != review.record_hash:
+                raise ReviewInvalid(f"{review.name} reviews {record} as it is not; run `inspection verify`")
+            yield entry, review
 
 
 def _review(entry: Entry) -> Review:
     details = entry.details
+    try:
+        return _read(entry, details)
+    except (KeyError, TypeError) as error:
+        raise ReviewInvalid(f"{entry.name} cannot be read as a review; run `inspection verify`") from error
+
+
+def _read(entry: Entry, details: Mapping[str, Any]) -> Review:
     return Review(
         name=entry.name,
         at=entry.recorded_at,

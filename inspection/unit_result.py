@@ -83,6 +83,8 @@ def inspect_unit(item: WorkItem, work: WorkList, detector: Detector, limits_from
         frames.append(_frame_result(image, outcome))
         found.append(ImageFinding(outcome.finding, failure=outcome.failure))  # lets go of the pixels
     recorded = item.limits if limits_from == "recorded" else None
+    if recorded and item.classifier_limits:
+        found = [outcome.beside(item.classifier_limits) for outcome in found]
     verdict = _decide(found, recorded or detector.manifest.limits)
     return UnitResult(
         unit=item.unit,

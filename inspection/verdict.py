@@ -80,13 +80,18 @@ class ClassFound:
 def decide(score: float, limits: Limits, classes: Sequence[ClassFound] = ()) -> Verdict:
     """The verdict on one raw score and, of a classifier, on its `classes`.
 
-    Only the score can pass a unit. A classifier's score in the range of rejection rejects where it surely shows a class
-    whose action is that; otherwise a person looks at it. What is not a finite number is a fault, and rejects.
+    A unit passes only below the review limit, and only where no class is sure: a sure one rejects or, where its action
+    is that, asks a person. Without one, a classifier's score from the review limit on asks a person as well: it says
+    that the unit is not like good ones, and not what is wrong. What is not a finite number is a fault, and rejects.
     """
     if not all(map(math.isfinite, (score, *(found.probability for found in classes)))):
         return Verdict(Outcome.REJECT, Reason.SCORE_NOT_FINITE)
+    actions = {found.action for found in classes if found.sure}
+    if actions:
+        only_review = actions == {"review"}
+        return _FOR_REVIEW if only_review else Verdict(Outcome.REJECT, Reason.CLASS_FOUND)
     if score >= limits.reject_limit:
-        return _of_classes(classes) if classes else Verdict(Outcome.REJECT, Reason.ABOVE_REJECT_LIMIT)
+        return _UNSURE if classes else Verdict(Outcome.REJECT, Reason.ABOVE_REJECT_LIMIT)
     if score >= limits.review_limit:
         return Verdict(Outcome.REVIEW, Reason.ABOVE_REVIEW_LIMIT)
     return Verdict(Outcome.PASS, Reason.WITHIN_LIMITS)
@@ -101,15 +106,15 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 _WORSE = (Outcome.PASS, Outcome.REVIEW, Outcome.REJECT)
-
-
-def _of_classes(classes: Sequence[ClassFound]) -> Verdict:
-    actions = {found.action for found in classes if found.sure}
-    if not actions:
-        return Verdict(Outcome.REVIEW, Reason.CLASS_UNSURE)
-    if actions == {"review"}:
-        return Verdict(Outcome.REVIEW, Reason.CLASS_FOR_REVIEW)
-    return Verdict(Outcome.REJECT, Reason.CLASS_FOUND)
+_FOR_REVIEW = Verdict(Outcome.REVIEW, Reason.CLASS_FOR_REVIEW)
+_UNSURE = Verdict(Outcome.REVIEW, Reason.CLASS_UNSURE)
+# What a unit's images show, and no fault of the line.
+SHOWN = frozenset(
+    {
+        Reason.WITHIN_LIMITS, Reason.ABOVE_REVIEW_LIMIT, Reason.ABOVE_REJECT_LIMIT,
+        Reason.CLASS_FOUND, Reason.CLASS_FOR_REVIEW, Reason.CLASS_UNSURE,
+    }
+)  # fmt: skip
 
 
 def reason_for(code: str, usual: Reason) -> Reason:

@@ -35,6 +35,7 @@ class WorkItem:
     reason: str | None = None
     score: float | None = None
     limits: Limits | None = None
+    classifier_limits: Limits | None = None
     fault: str | None = None
 
     @property

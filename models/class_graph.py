@@ -27,6 +27,15 @@ features (float[N, {fine}, h, w] s8, float[N, {coarse}, {half_rows}, {half_colum
 }}
 """
 
+# An engine's Relu or maximum may make a number of what is none. This is 0 where every feature is finite, else none.
+_SOUND = """
+sound (float[N, {channels}, {half_rows}, {half_columns}] features) => (float[N] nothing)
+<float zero = {{0.0}}, int64[3] all = {{1, 2, 3}}> {{
+    nought = Mul (features, zero)
+    nothing = ReduceSum <keepdims = 0> (nought, all)
+}}
+"""
+
 _MAPS = """
 classes (float[N, {channels}, {half_rows}, {half_columns}] features)
     => (float[N, {classes}, {half_rows}, {half_columns}] maps, float[N, {classes}] logits)
@@ -53,17 +62,17 @@ _SINGLE = """
     logs = LogSoftmax <axis = 1> (padded)
     good, defects = Split <axis = 1> (logs, sizes)
     none = Squeeze (good, across)
-    score = Neg (none)
+    said = Neg (none)
     class_probabilities = Exp (defects)
 """
 _SPLIT = "int64[4] pads = {{0, 1, 0, 0}}, int64[2] sizes = {{1, {classes}}},"
 _MULTI = """
     class_probabilities = Sigmoid (logits)
     each_none = Softplus (logits)
-    score = ReduceSum <keepdims = 0> (each_none, across)
+    said = ReduceSum <keepdims = 0> (each_none, across)
 """
 _FINDING = """
-finding (float[N, {classes}, {half_rows}, {half_columns}] maps, float[N, {classes}] logits)
+finding (float[N, {classes}, {half_rows}, {half_columns}] maps, float[N, {classes}] logits, float[N] nothing)
     => (float[N] score, float[N, {rows}, {columns}] heatmap, float[N, {classes}] class_probabilities)
 <{constants} int64[1] across = {{1}},
  int64[2] both = {{1, 2}}, int64[3] cube = {{-1, 1, 1}}, int64[4] each = {{-1, {classes}, 1, 1}}, float least =
@@ -81,6 +90,7 @@ finding (float[N, {classes}, {half_rows}, {half_columns}] maps, float[N, {classe
     evidence = Mul (positive, inside)
     most = ReduceMax (evidence, both)
     divisor = Max (most, least)
+    score = Add (said, nothing)
     unit = Reshape (score, cube)
     factor = Div (unit, divisor)
     heatmap = Mul (evidence, factor)
@@ -138,7 +148,8 @@ def classes_graph(
     inside = inside_cells(geometry).astype(np.float32)
     constants = {"single": _SPLIT, "multi": ""}[labels].format(**sizes)
     finding = parse(_FINDING.format(probabilities=probabilities, constants=constants, **sizes), inside=inside)
-    model = join(model, finding, ["classes/maps", "classes/logits"], "finding/")
+    model = join(model, parse(_SOUND.format(**sizes)), ["features"], "sound/")
+    model = join(model, finding, ["classes/maps", "classes/logits", "sound/nothing"], "finding/")
     names = {f"finding/{name}": name for name in ("score", "heatmap", "class_probabilities")}
     return finish(with_outputs(model, names), names)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inspection.errors import InspectionError
+from inspection.files import write_durably
 from inspection.frames import Pixels
 from models.class_graph import Labels
 from models.class_head import ClassHead
@@ -20,6 +23,12 @@ from models.torch_graph import TorchGraph
 
 _BACKBONE_RATE, _HEAD_RATE = 2e-4, 1e-3
 _PATIENCE = 5
+
+
+class CheckpointUnreadable(InspectionError):
+    """What a training was to go on from is damaged, or of a machine with another kind of processor."""
+
+    code = "checkpoint_unreadable"
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ def fine_tune(
     was where the loss of the `validation` pictures was lowest, which is returned: so never worse there than it came.
     Stops where that has not fallen for several epochs.
 
-    Where a `checkpoint` of the same training lies, it goes on from there, to the same end. `done` is told each epoch's
-    number, and its loss on training and validation pictures.
+    Where a `checkpoint` of the same training lies, it goes on from there; on a CPU to the same end, to the byte. `done`
+    is told each epoch's number, and its loss on training and validation pictures. Raises CheckpointUnreadable.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
@@ -74,7 +83,7 @@ def fine_tune(
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
     state = _State(network, optimiser, schedule, scaler, _loss(network, validation, labels, device))
     if checkpoint and checkpoint.is_file():
-        state.restore(checkpoint)
+        state.restore(checkpoint, device)
     for epoch in range(state.epoch, epochs):
         if state.stale >= _PATIENCE:
             break
@@ -116,16 +125,22 @@ class _State:
     def save(self, path: Path) -> None:
         """Whole or not at all: the old checkpoint stays until the new one is written."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
-        part = path.with_suffix(".part")
-        torch.save(parts | {name: getattr(self, name) for name in _VALUES}, part)
-        part.replace(path)
+        content = BytesIO()
+        torch.save(parts | {name: getattr(self, name) for name in _VALUES}, content)
+        write_durably(path, content.getvalue())
 
-    def restore(self, path: Path) -> None:
-        saved: dict[str, Any] = torch.load(path, weights_only=True)
-        for name in _PARTS:
-            getattr(self, name).load_state_dict(saved[name])
-        for name in _VALUES:
-            setattr(self, name, saved[name])
+    def restore(self, path: Path, device: torch.device) -> None:
+        """Raises CheckpointUnreadable."""
+        try:
+            saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+            for name in _PARTS:
+                getattr(self, name).load_state_dict(saved[name])
+            for name in _VALUES:
+                setattr(self, name, saved[name])
+        except Exception as error:  # torch raises whatever the damage leads to
+            raise CheckpointUnreadable(
+                f"{path} is no checkpoint that this machine can go on from; delete it to start again"
+            ) from error
 
 
 _PARTS = ("network", "optimiser", "schedule", "scaler")

@@ -36,6 +36,11 @@ class TorchGraph(nn.Module):
                 f"the backbone computes {', '.join(unknown)}, which cannot be trained here; leave --epochs out, or "
                 "choose a convolutional one and at most 1024 x 1024 pixels"
             )
+        unlike = sorted({node.op_type for node in graph.node if not _as_here(node)})
+        if unlike:
+            raise BackboneNotTrainable(
+                f"the backbone computes {', '.join(unlike)} in a way that cannot be trained here; leave --epochs out"
+            )
         learnt = {name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]}
         self._input, self._output = graph.input[0].name, graph.output[0].name
         self._learnt: list[str] = []
@@ -76,6 +81,21 @@ class TorchGraph(nn.Module):
                 array = weights[initializer.name].detach().cpu().numpy()
                 initializer.CopyFrom(numpy_helper.from_array(array, initializer.name))
         return changed
+
+
+def _as_here(node: onnx.NodeProto) -> bool:
+    """Whether a node does what its operator below does: some of their options are not known there."""
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    match node.op_type:
+        case "AveragePool":
+            padded = any(given.get("pads", [])) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+            return not (padded or given.get("ceil_mode") or set(given.get("dilations", [])) - {1})
+        case "MaxPool":
+            return not set(given.get("dilations", [])) - {1}
+        case "Cast":
+            return bool(given["to"] == onnx.TensorProto.FLOAT)
+        case _:
+            return True
 
 
 def _conv(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -11,13 +11,15 @@ LEAST_CONFIDENCE = 0.5
 UNTRIED_CONFIDENCE = 0.9
 MISTAKES = 0.05
 EVEN = float(np.log(2))  # the score of a unit that is as likely good as not
+ONE_IN_TEN = float(np.log(10))
 
 Floats = NDArray[np.float64]
 
 
 def score_limits(scores: Floats, false_reject_rate: float) -> LimitSetting:
     """As `set_limits`, from the scores `[n]` of validation images of good units, on the scale of log-odds, where their
-    tail is no steeper than they are. No unit passes that is likelier defective than good, whatever the rate."""
+    tail is no steeper than they are. No unit passes that is likelier defective than good, whatever the rate, and one
+    that is good with less than one in ten is in the range of rejection."""
     odds = np.log(np.expm1(np.maximum(scores, 1e-30)))
     setting = set_limits(odds, false_reject_rate)
     review, reject = (
@@ -26,7 +28,7 @@ def score_limits(scores: Floats, false_reject_rate: float) -> LimitSetting:
     method = f"log-odds, {setting.method}"
     if review > EVEN:
         review, method = EVEN, f"{method}; review lowered to even odds"
-    limits = Limits(review_limit=review, reject_limit=max(review, reject))
+    limits = Limits(review_limit=review, reject_limit=min(max(review, reject), ONE_IN_TEN))
     return LimitSetting(limits, method, int((scores >= review).sum()))
 
 

@@ -28,7 +28,7 @@ class ClassMeaning(BaseModel):
 
 def read_meanings(path: Path) -> dict[str, ClassMeaning]:
     """What each class means, by name, from a YAML file. Raises ConfigInvalid."""
-    return {name: validate(value, ClassMeaning, f"{path}: {name}") for name, value in read_mapping(path).items()}
+    return {str(name): validate(value, ClassMeaning, f"{path}: {name}") for name, value in read_mapping(path).items()}
 
 
 @dataclass(frozen=True)

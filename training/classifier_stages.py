@@ -89,7 +89,6 @@ def train_whole(
             network, pictures, judges, labels=labels, epochs=options.epochs, steps=steps, seed=options.seed,
             checkpoint=checkpoint, done=report,
         )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
     return network.features.model()
 
 

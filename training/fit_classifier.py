@@ -55,12 +55,16 @@ _CANDIDATES = 20  # images of a kind that may become its golden frame
 
 @dataclass
 class FittedClassifier:
-    """A sealed package's bytes, its manifest, and its reliability on validation images before and after calibration."""
+    """A sealed package's bytes, its manifest, its reliability on validation images before and after calibration, how
+    many of their `defective` ones `would_pass` at the limits, and the `checkpoint` to remove once it is written."""
 
     data: bytes
     manifest: Manifest
     before: Reliability
     after: Reliability
+    defective: int
+    would_pass: int
+    checkpoint: Path
 
 
 def fit_classifier(
@@ -98,8 +102,8 @@ def fit_classifier(
     runtime = load_for_fitting(features)
     torch.set_num_threads(available_cores())
     head = train_frozen(train, validation, runtime, options, labels, steps, log=log, quiet=quiet)
+    kept = checkpoint_of(checkpoints, split, options, backbone.sha256)
     if options.epochs:
-        kept = checkpoint_of(checkpoints, split, options, backbone.sha256)
         features = train_whole(features, head, train, validation, options, labels, kept, log=log, quiet=quiet)
         runtime = load_for_fitting(features)
     judged = validation.plain(runtime)
@@ -109,7 +113,8 @@ def fit_classifier(
     before, after = (_reliability(values, targets, labels) for values in (logits, logits / heat))
     model = classes_graph(features, geometry, head.weights().cooled(heat), labels)
     found = probabilities(logits / heat, labels)
-    scores = _scores(found, labels)[~targets.any(axis=1)]
+    every, defective = _scores(found, labels), targets.any(axis=1)
+    scores = every[~defective]
     setting = score_limits(scores, options.false_reject_rate)
     defects = _defect_classes(classes, options.meanings, confidence_limits(found, targets))
     tolerance = TOLERANCE * max(1.0, setting.limits.reject_limit)
@@ -146,13 +151,21 @@ def fit_classifier(
         created=created,
     )  # fmt: skip
     seen = [file.sha256 for file in (*split.train, *split.validation)]
-    return FittedClassifier(seal(model, manifest, frames, seen, scores), manifest, before, after)
+    return FittedClassifier(
+        seal(model, manifest, frames, seen, scores),
+        manifest,
+        before,
+        after,
+        int(defective.sum()),
+        int((every[defective] < setting.limits.review_limit).sum()),
+        kept,
+    )
 
 
 def _labels(split: LabelledSplit, options: ClassifierOptions) -> Labels:
     if options.labels != "auto":
         return options.labels
-    several = any(len(file.labels) > 1 for part in (split.train, split.validation, split.test) for file in part)
+    several = any(len(file.labels) > 1 for part in (split.train, split.validation) for file in part)
     return "multi" if several else "single"
 
 

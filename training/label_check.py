@@ -39,5 +39,8 @@ def _doubt(item: Scored, manifest: Manifest) -> Doubt | None:
     if not labels or not others:
         return None
     answer = max(others, key=others.__getitem__)
-    least = min(chances[label] for label in labels)
-    return Doubt(item.file.path, LABELS.join(labels), answer, least, others[answer])
+    least = min(labels, key=chances.__getitem__)
+    told = LABELS.join(labels)
+    if manifest.parameters["labels"] == "multi" and 1 - chances[least] > others[answer]:
+        return Doubt(item.file.path, told, f"no {least}", chances[least], 1 - chances[least])
+    return Doubt(item.file.path, told, answer, chances[least], others[answer])

@@ -40,9 +40,12 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
 
     from inspection.archive import Archive
     from inspection.batch_totals import acceptance, batch_totals
+    from inspection.errors import BadUsage
     from inspection.json_files import STANDARD_OUTPUT, write_json
 
     aqls = _aqls(limits)
+    if json_file and json_file.resolve().is_relative_to(archive.resolve()):
+        raise BadUsage(f"--json {json_file} lies in the archive, which is only read; choose a file beside it")
     with Archive(archive, read_only=True) as opened:
         totals = batch_totals(opened, batch)
     rows = acceptance(totals, aqls, level)
@@ -53,9 +56,10 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
         return
     click.echo(f"batch {batch}: {totals.units} units: {_counts(totals.outcomes)}")
     click.echo(f"  reasons: {_counts(totals.reasons)}")
-    click.echo(f"  defects of units that did not pass: {_counts(totals.severities)}")
+    click.echo(f"  worst defect named of those that did not pass: {_counts(totals.severities)}")
     passed = totals.outcomes["PASS"]
-    click.echo(f"  of the {passed} that passed a person looked at {totals.sampled}; sampling level {level}:")
+    click.echo(f"  of the {passed} that passed a person looked at {totals.sampled} and found {_counts(totals.found)}")
+    click.echo(f"  sampling level {level}; draw the sample at random:")
     click.echo("  severity   AQL %  sample  accept  reject  found")
     for row in rows:
         plan = (row.plan.sample, row.plan.accept, row.plan.reject) if row.plan else ("-", "-", "-")

@@ -248,6 +248,26 @@ def test_a_table_that_does_not_fit_is_refused(build: Build, content: bytes, told
     assert str(table) in sentence or "is defective" in sentence
 
 
+@pytest.mark.parametrize("label", ["   ", ";", "crack;", "good;crack", "Good", "GOOD;", "crack,stain", "good,crack"])
+def test_what_a_table_does_not_say_clearly_never_becomes_good(label: str, build: Build) -> None:
+    root = build("table")
+    labels = root / "pill" / "labels.csv"
+    lines = labels.read_text().splitlines()
+    image = lines[-1].split(",")[0]
+    labels.write_text("\n".join([*lines[:-1], f"{image},{label},,"]) + "\n")
+
+    assert str(labels) in refusal("table", root)
+
+
+def test_blanks_around_a_label_do_not_matter(build: Build) -> None:
+    root = build("table")
+    labels = root / "pill" / "labels.csv"
+    before = load_dataset("table", root, "pill")
+    labels.write_text(labels.read_text().replace(",good,", ", good ,").replace(",crack,", ", crack ,"))
+
+    assert load_dataset("table", root, "pill") == before
+
+
 def test_a_table_may_come_from_a_spreadsheet(build: Build) -> None:
     root = build("visa")
     before = load_dataset("visa", root, "pill")

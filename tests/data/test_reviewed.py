@@ -50,17 +50,19 @@ def test_reviews_become_a_dataset_by_two_commands(filled_archive: Fill, inspecti
         (["review", "station-1/1", "--reviewer", "Ada", "--good", "--label", "crack"], "either --good"),
         (["review", "station-1/9", "--reviewer", "Ada", "--good"], "no unit's record 'station-1/9'"),
         (["export-reviewed", "--out", "OUT"], "no reviewed unit"),
+        (["export-reviewed", "--out", "INSIDE"], "lies in the archive"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
     words: list[str], told: str, filled_archive: Fill, inspection: Run, tmp_path: Path
 ) -> None:
-    out = tmp_path / "labelled"
-    done = inspection(*(str(out) if word == "OUT" else word for word in words), "--archive", filled_archive(1))
+    archive, out = filled_archive(1), tmp_path / "labelled"
+    places = {"OUT": out, "INSIDE": archive / "labelled"}
+    done = inspection(*(places.get(word, word) for word in words), "--archive", archive)
 
     assert done.returncode != 0
     assert told in done.stderr
-    assert not out.exists()
+    assert not any(place.exists() for place in places.values())
 
 
 def test_a_changed_image_is_never_learnt_from(filled_archive: Fill, tmp_path: Path) -> None:

@@ -73,6 +73,23 @@ def test_the_sample_of_what_passed_is_judged_by_severity(archive: Path) -> None:
     assert acceptance(totals, {"major": 1.0}, "III")[0].missing == 50 - 21
 
 
+def test_a_unit_that_came_too_late_is_no_sample_of_what_passed(archive: Path) -> None:
+    """Its record says PASS, the correction after it that it was rejected."""
+    _look(archive, {100: ("crack",), 99: ()})
+    with Archive(archive, read_only=True) as opened:
+        totals = batch_totals(opened, "B1")
+
+    assert (totals.sampled, totals.found["critical"]) == (1, 0)
+
+
+def test_a_defect_in_a_lot_too_small_to_sample_is_no_open_question(archive: Path) -> None:
+    with Archive(archive, read_only=True) as opened:
+        number = opened.latest(1, kind="unit")[0].sequence  # the only unit of B2
+    _look(archive, {number: ("crack",)})
+    with Archive(archive, read_only=True) as opened:
+        assert acceptance(batch_totals(opened, "B2"), {"critical": 0.65})[0].decision == "reject"
+
+
 def test_a_unit_the_line_stopped_is_no_sample_of_what_passed(archive: Path) -> None:
     _look(archive, {102: ("crack",)})
     with Archive(archive, read_only=True) as opened:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from inspection.archive import Archive
+from inspection.archive_work import ArchiveWork
 from inspection.combined import CombinedDetector, NotAClassifier
 from inspection.detector import Detector, GoldenMismatch
 from inspection.frames import read_frame
@@ -19,6 +20,7 @@ from inspection.package import Package, open_package, read_package, seal
 from inspection.recipe import PackageRef, Recipe, recipe_detector
 from inspection.runtime import able
 from inspection.station import Station
+from inspection.unit_result import inspect_unit
 from inspection.verdict import Limits, Outcome
 
 Images = dict[str, list[Path]]
@@ -170,6 +172,28 @@ def test_what_both_decided_is_decided_again(
     assert set(image["classes"]) == {each.name for each in both.classifier.manifest.classes}
     done = inspection("predict", vial_package, vial_images["crack"][0], "--classifier", vial_package)
     assert "[not_a_classifier]" in done.stderr
+
+
+def test_the_limits_on_record_are_those_of_both(
+    recipe: Recipe, both: CombinedDetector, tmp_path: Path, vial_images: Images
+) -> None:
+    """Decided with a classifier whose limits stop everything: with its recorded limits it is decided so again."""
+    lax, strict = Limits(review_limit=1e6, reject_limit=1e6), Limits(review_limit=-1, reject_limit=-1)
+    moved = CombinedDetector(both.package, both.classifier.package)
+    moved.classifier.manifest = moved.classifier.manifest.model_copy(update={"limits": strict})
+    frame = read_frame(vial_images["good"][0])
+    with Archive(tmp_path / "archive") as archive:
+        was = Station(recipe.model_copy(update={"limits": lax}), moved, archive).inspect(frame)
+        work = ArchiveWork(archive)
+        work.pin(None)
+        (item,) = work.items()
+        moved.classifier.manifest = moved.classifier.manifest.model_copy(update={"limits": lax})
+        again = inspect_unit(item, work, moved, "recorded")
+        other = inspect_unit(item, work, moved, "package")
+
+    assert (again.new, again.new_reason) == (was.outcome, was.reason)
+    assert again.new != "PASS"
+    assert other.new_reason != was.reason
 
 
 def test_a_recipe_names_both(recipe: Recipe, classifier_package: Path, vial_package: Path, tmp_path: Path) -> None:

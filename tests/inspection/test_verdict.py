@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from inspection.verdict import ClassFound, Limits, Outcome, Reason, Verdict, combine, decide, reject
+from inspection.verdict import SHOWN, ClassFound, Limits, Outcome, Reason, Verdict, combine, decide, reject
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -55,15 +55,16 @@ found_classes = st.lists(
 
 
 @given(score=finite, low=finite, high=finite, classes=found_classes)
-def test_classes_never_pass_what_the_score_does_not(
+def test_a_classifier_passes_only_what_is_like_good_units_and_surely_shows_no_class(
     score: float, low: float, high: float, classes: list[ClassFound]
 ) -> None:
     limits = Limits(review_limit=min(low, high), reject_limit=max(low, high))
 
     outcome = decide(score, limits, classes).outcome
-    assert (outcome is Outcome.PASS) == (score < limits.review_limit)
-    if outcome is Outcome.REJECT and classes:
-        assert any(found.sure and found.action == "reject" for found in classes)
+    sure = {found.action for found in classes if found.sure}
+    assert (outcome is Outcome.PASS) == (score < limits.review_limit and not sure)
+    if classes:
+        assert (outcome is Outcome.REJECT) == ("reject" in sure)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,20 @@ def test_a_defective_unit_is_rejected_where_its_class_is_sure_and_reviewed_else(
 
     verdict = decide(3.0, Limits(review_limit=1, reject_limit=2), [crack])
     assert (verdict.outcome, verdict.reason) == wanted
+
+
+def test_limits_that_are_not_the_classifier_s_own_do_not_pass_what_it_surely_shows() -> None:
+    crack = ClassFound("crack", "critical", 0.99, 0.5, "reject")
+
+    assert decide(4.6, Limits(review_limit=30, reject_limit=40), [crack]).outcome is Outcome.REJECT
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_either_shown_by_the_images_or_a_fault(reason: Reason) -> None:
+    """A unit stopped for a fault is inspected again as if for the first time; one that was seen is not."""
+    faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "archive_fault")
+
+    assert (reason in SHOWN) != reason.startswith(faults)
 
 
 @given(st.lists(st.sampled_from(list(Outcome)), max_size=6))

@@ -82,3 +82,25 @@ def test_a_temperature_divides_the_logits(features: onnx.ModelProto, frames: np.
     found = load_runtime("onnxruntime", model.SerializeToString(), 2, "fp32").run(frames)["class_probabilities"]
 
     np.testing.assert_allclose(found, torch.sigmoid(logits_of(head, features, frames) / 2.5).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", able("fp32"))
+@pytest.mark.parametrize("labels", LABELS)
+def test_a_feature_that_is_no_number_leaves_no_score(
+    labels: Labels, name: str, value: float, features: onnx.ModelProto, frames: np.ndarray
+) -> None:
+    """Engines differ in what Relu and a maximum make of it; none may make a score."""
+    rows, columns = (side // 16 for side in (GEOMETRY.height, GEOMETRY.width))
+    spoilt = onnx.ModelProto()
+    spoilt.CopyFrom(features)
+    for node in spoilt.graph.node:
+        node.output[:] = ["sound" if output == "features" else output for output in node.output]
+    bad = np.zeros((1, 1, rows, columns), dtype=np.float32)
+    bad[0, 0, 1, 1] = value
+    spoilt.graph.initializer.append(onnx.numpy_helper.from_array(bad, "bad"))
+    spoilt.graph.node.append(onnx.helper.make_node("Add", ["sound", "bad"], ["features"]))
+    model = classes_graph(spoilt, GEOMETRY, head_of(features).weights(), labels)
+
+    outputs = load_runtime(name, model.SerializeToString(), 2, "fp32").run(frames[:1])
+    assert not np.isfinite(outputs["score"]).any()

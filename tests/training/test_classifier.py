@@ -19,6 +19,7 @@ from inspection.errors import BadUsage
 from inspection.frames import read_frame
 from inspection.package import open_package, read_package
 from models import fine_tuning
+from models.fine_tuning import CheckpointUnreadable
 from training.classifier_options import ClassifierOptions, ClassMeaning, read_meanings
 from training.fit_classifier import fit_classifier
 
@@ -126,7 +127,7 @@ def test_the_same_seed_gives_the_same_file_interrupted_or_not(
     some = split.model_copy(update={"train": split.train[:48]})
     options = replace(QUICK, steps=60, epochs=3, binary=True)
     whole = fit_classifier(some, tablets, options, checkpoints=tmp_path)
-    assert list(tmp_path.glob("*.checkpoint")) == []
+    whole.checkpoint.unlink()
     assert [each.name for each in whole.manifest.classes] == ["defective"]
 
     epoch = fine_tuning._epoch
@@ -135,6 +136,12 @@ def test_the_same_seed_gives_the_same_file_interrupted_or_not(
     with pytest.raises(ZeroDivisionError):
         fit_classifier(some, tablets, options, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("*.checkpoint"))) == 1
+    (checkpoint,) = tmp_path.glob("*.checkpoint")
+    kept = checkpoint.read_bytes()
+    checkpoint.write_bytes(kept[:-100])
+    with pytest.raises(CheckpointUnreadable, match="delete it"):
+        fit_classifier(some, tablets, options, checkpoints=tmp_path)
+    checkpoint.write_bytes(kept)
     made = []
     monkeypatch.setattr(fine_tuning, "_epoch", lambda *words: made.append(1) or epoch(*words))
     again = fit_classifier(some, tablets, options, checkpoints=tmp_path)

@@ -38,7 +38,7 @@ def evaluate(
 ) -> None:
     """Measure PACKAGE on a dataset's test images; images it was fitted on are refused.
 
-    A classifier is measured on all images that it has not seen, nor a near-duplicate of them.
+    A classifier is measured on all images of the dataset but those that it has seen and their near-duplicates in it.
     """
     from inspection.detector import Detector
     from inspection.files import make_folder

@@ -9,7 +9,10 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 _OPTIONS = (
     click.option(
-        "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa or folder."
+        "--layout",
+        default="mvtec",
+        show_default=True,
+        help="How the dataset is laid out: mvtec, visa, folder or table.",
     ),
     click.option(
         "--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories."

@@ -18,7 +18,7 @@ train.add_command(classifier)
 
 @train.command()
 @click.option(
-    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa or folder."
+    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa, folder or table."
 )
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
 @click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")

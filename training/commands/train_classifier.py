@@ -106,6 +106,7 @@ def classifier(
     with scalars(tensorboard) as log:
         fitted = fit_classifier(split, root, chosen, checkpoints=out.parent, say=click.echo, log=log, quiet=quiet)
     digest = write_package(out, fitted.data)
+    fitted.checkpoint.unlink(missing_ok=True)
     write_durably(out.with_suffix(".split.json"), split.model_dump_json(indent=1).encode())
     manifest, calibration = fitted.manifest, fitted.manifest.calibration
     assert calibration
@@ -113,6 +114,7 @@ def classifier(
     click.echo(
         f"review from {manifest.limits.review_limit:.3f}, reject from {manifest.limits.reject_limit:.3f}: "
         f"{manifest.limits_info.held_out_above_review} of {manifest.limits_info.held_out_good} good validation images "
-        f"would not pass; temperature {calibration.temperature:.2f}, calibration error "
+        f"would not pass, and {fitted.would_pass} of {fitted.defective} defective ones would; "
+        f"temperature {calibration.temperature:.2f}, calibration error "
         f"{100 * calibration.error_before:.1f} -> {100 * calibration.error:.1f} %"
     )

@@ -15,6 +15,12 @@ class NotAClassifier(InspectionError):
     code = "not_a_classifier"
 
 
+class PackagesDiffer(InspectionError):
+    """Two packages cannot look at the same frame."""
+
+    code = "packages_differ"
+
+
 class CombinedDetector(Detector):
     """`package` with a second one, the `classifier`, in every frame. A finding's `also` is the classifier's, so that
     its verdict is that of both.
@@ -36,6 +42,11 @@ class CombinedDetector(Detector):
                 f"{classifier.source} knows no defect classes; name a package made by `inspection train classifier`"
             )
         one, two = package.manifest, classifier.manifest
+        if one.input.colour != two.input.colour:
+            raise PackagesDiffer(
+                f"{package.source} wants {one.input.colour} frames and {classifier.source} {two.input.colour} ones; no "
+                "camera gives both: train one of them anew"
+            )
         alike = (one.input, one.precision) == (two.input, two.precision)
         model = join_graphs([package.model, classifier.model]) if alike else None
         super().__init__(package, runtime, threads, parallel, model=model, prefix="0/" if model else "")
@@ -66,8 +77,8 @@ class CombinedDetector(Detector):
 def load_detector(
     package: Path, classifier: Path | None, runtime: str, threads: int | None = None, parallel: int = 1
 ) -> Detector:
-    """The detector of a package's file and, where there is one, of a classifier's beside it. Raises NotAClassifier, and
-    what reading and loading a package raises."""
+    """The detector of a package's file and, where there is one, of a classifier's beside it. Raises NotAClassifier,
+    PackagesDiffer, and what reading and loading a package raises."""
     one = read_package(package)
     if classifier is None:
         return Detector(one, runtime, threads, parallel)

@@ -87,7 +87,7 @@ def recipe_package(recipe: Recipe, folder: Path) -> Package:
 def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None) -> Detector:
     """The detector of all that a recipe in `folder` names, proved; `runtime` replaces the recipe's.
 
-    Raises RecipePackageDiffers, NotAClassifier, and what reading and loading a package raises.
+    Raises RecipePackageDiffers, NotAClassifier, PackagesDiffer, and what reading and loading a package raises.
     """
     engine = runtime or recipe.runtime
     package = recipe_package(recipe, folder)

@@ -76,12 +76,11 @@ class Station:
 
     def note(self, what: str, **details: Any) -> Entry:
         """Record an event (start, stop, alarm) in the station's chain. Raises ArchiveFault."""
-        return self.archive.append(
-            Draft(
-                "event", recipe=self.recipe.label, reason=what, package=self.detector.package.digest, details=details
-            ),
-            self.recipe.station,
-        )
+        if isinstance(self.detector, CombinedDetector):
+            details = {CLASSIFIER: self.detector.classifier.package.digest} | details
+        package = self.detector.package.digest
+        draft = Draft("event", recipe=self.recipe.label, reason=what, package=package, details=details)
+        return self.archive.append(draft, self.recipe.station)
 
     def _judge(self, frame: Frame) -> tuple[Finding | None, Verdict, str]:
         try:

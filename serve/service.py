@@ -56,13 +56,13 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """What an operator sees at a glance."""
-        recipe, package = self.station.recipe, self.station.detector.package
+        recipe = self.station.recipe
         return {
             "station": recipe.station,
             "recipe": recipe.label,
             "product": recipe.product,
             "batch": recipe.batch,
-            "package": {"name": package.manifest.name, "version": package.manifest.version, "sha256": package.digest},
+            **self.station.detector.identity,
             "runtime": self.station.detector.runtime,
             "limits": self.station.limits.model_dump(),
             "deadline_ms": recipe.deadline_ms,

@@ -11,12 +11,13 @@ import pytest
 
 from inspection.archive import Archive
 from inspection.archive_work import ArchiveWork
-from inspection.combined import CombinedDetector, NotAClassifier
+from inspection.combined import CombinedDetector, NotAClassifier, PackagesDiffer
 from inspection.detector import Detector, GoldenMismatch
 from inspection.frames import read_frame
 from inspection.heatmap import decode_heatmap
 from inspection.joined_graph import join_graphs
 from inspection.package import Package, open_package, read_package, seal
+from inspection.preprocess import Window
 from inspection.recipe import PackageRef, Recipe, recipe_detector
 from inspection.runtime import able
 from inspection.station import Station
@@ -67,17 +68,29 @@ def test_both_find_in_one_pass_what_each_finds_alone(
         assert [each.name for each in other.classes] == [each.name for each in classifier.manifest.classes]
 
 
-def test_packages_that_see_something_else_run_one_after_the_other(classifier: Package, package: Package) -> None:
-    whole = classifier.manifest.input.model_copy(update={"colour": "mono"})
-    other = open_package(
-        seal(
-            onnx.ModelProto.FromString(package.model),
-            package.manifest.model_copy(update={"input": whole}),
-            package.golden,
-        ),
-        "mono",
-    )
-    assert not CombinedDetector(other, classifier).one_pass
+def looking_otherwise(package: Package, **change: object) -> Package:
+    """The package with another model input in its manifest."""
+    manifest = package.manifest.model_copy(update={"input": package.manifest.input.model_copy(update=change)})
+    return open_package(seal(onnx.ModelProto.FromString(package.model), manifest, package.golden), "changed")
+
+
+def test_packages_that_see_another_part_of_the_frame_run_one_after_the_other(
+    classifier: Package, package: Package, vial_images: Images
+) -> None:
+    rows, columns = package.manifest.input.cells
+    window = Window(rows=2 * rows, columns=2 * columns, top=rows, left=0)
+    both = CombinedDetector(looking_otherwise(package, window=window), classifier)
+
+    assert not both.one_pass
+    found = both.find(read_frame(vial_images["crack"][0]).pixels)
+    ((other, _),) = found.also
+    alone = Detector(classifier).find(read_frame(vial_images["crack"][0]).pixels)
+    assert other.score == pytest.approx(alone.score)
+
+
+def test_packages_for_unlike_cameras_are_refused_when_they_are_loaded(classifier: Package, package: Package) -> None:
+    with pytest.raises(PackagesDiffer, match="no camera gives both"):
+        CombinedDetector(looking_otherwise(package, colour="mono"), classifier)
 
 
 @pytest.mark.parametrize("which", ["first", "second"])

@@ -25,6 +25,7 @@ class Tally:
     changed: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
     unreadable: list[dict[str, Any]] = field(default_factory=list)
+    without_classifier: int = 0
 
     def add(self, result: UnitResult) -> None:
         """Count one unit."""
@@ -42,6 +43,7 @@ class Tally:
         elif result.old is None and result.new != Outcome.PASS:
             self.stopped.append(_comparison(result))
         self.unreadable += _unreadable(result)
+        self.without_classifier += result.half
 
     def summary(self, header: Mapping[str, Any], without_image: int) -> dict[str, Any]:
         """All of it as plain JSON values, after the run's `header`. Without old verdicts, `agreement` is empty,
@@ -51,6 +53,7 @@ class Tally:
             "units": self.units,
             "frames": self.frames,
             "without_image": without_image,
+            "without_classifier": self.without_classifier,
             "verdicts": self.verdicts,
             "agreement": {old: self.agreement[old] for old in sorted(self.agreement)},
             "largest_score_difference": self.largest_difference,

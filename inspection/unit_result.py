@@ -28,7 +28,8 @@ class FrameResult:
 class UnitResult:
     """A unit's old and new verdict. The old values are None where nothing was recorded; scores are raw, and None where
     there is no finite one. `limits` are the recorded review and reject limit where those decided, and None where the
-    package's own did. `fault` says why its record could not be used."""
+    package's own did. `fault` says why its record could not be used; `half` that two packages decided it then, and one
+    does now."""
 
     unit: str
     station: str | None
@@ -42,6 +43,7 @@ class UnitResult:
     frames: tuple[FrameResult, ...]
     limits: tuple[float, float] | None = None
     fault: str | None = None
+    half: bool = False
 
     @property
     def key(self) -> tuple[str | None, int | None, str]:
@@ -99,6 +101,7 @@ def inspect_unit(item: WorkItem, work: WorkList, detector: Detector, limits_from
         frames=tuple(frames),
         limits=(recorded.review_limit, recorded.reject_limit) if recorded else None,
         fault=item.fault,
+        half=item.classifier_limits is not None and "classifier" not in detector.identity,
     )
 
 

@@ -16,7 +16,7 @@ from inspection.detector import available_cores
 from inspection.ordered_pool import map_in_order
 from models.class_graph import Labels
 from models.class_head import ClassHead
-from models.class_training import BATCH, new_head, train_head
+from models.class_training import BATCH, Labelled, new_head, train_head
 from models.fine_tuning import Network, Picture, fine_tune
 from models.fitting_runtime import FittingRuntime
 from training.classifier_options import ClassifierOptions
@@ -24,7 +24,8 @@ from training.labelled_images import LabelledImages
 from training.scalars import Log, no_log
 
 _REFERENCES = 100
-_JUDGES = 500  # validation images that decide when training stops: they are kept in memory
+_JUDGES = 500  # validation images that decide when training stops, at most: they are kept in memory
+_JUDGE_BYTES = 2**29
 
 
 def train_frozen(
@@ -41,7 +42,7 @@ def train_frozen(
     """The head, trained on what `runtime` says of varied training images."""
     shares = np.maximum(train.targets.mean(axis=0), 1e-3).astype(np.float32)
     head = new_head(train.some(runtime, _some(train, _REFERENCES, options.seed)), shares, labels, options.seed)
-    judges = list(validation.some(runtime, _some(validation, _JUDGES, options.seed)))
+    judges = _judges(validation, runtime, options.seed)
     with (
         closing(train.varied(runtime, options.augmentation, options.seed)) as examples,
         tqdm(total=steps, desc="head", unit="batch", disable=quiet) as bar,
@@ -90,6 +91,14 @@ def train_whole(
             checkpoint=checkpoint, done=report,
         )  # fmt: skip
     return network.features.model()
+
+
+def _judges(validation: LabelledImages, runtime: FittingRuntime, seed: int) -> list[Labelled]:
+    """As many validation images as may be kept."""
+    which = _some(validation, _JUDGES, seed)
+    first = list(validation.some(runtime, which[:1]))
+    most = max(1, _JUDGE_BYTES // first[0].features.nbytes)
+    return [*first, *validation.some(runtime, which[1:most])]
 
 
 def checkpoint_of(folder: Path, split: LabelledSplit, options: ClassifierOptions, backbone: str) -> Path:

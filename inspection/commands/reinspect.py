@@ -109,6 +109,9 @@ def summary_text(label: str, summary: dict[str, Any]) -> str:
         largest = summary["largest_score_difference"]
         difference = "" if largest is None else f"; largest score difference {largest:.4g}"
         lines.append(f"  {_count(changes.total(), 'changed verdict')}{f': {listed}' if listed else ''}{difference}")
+    if summary["without_classifier"]:
+        decided = _count(summary["without_classifier"], "unit")
+        lines.append(f"  {decided} had been decided with a classifier as well: give it with --classifier")
     if bad or summary["without_image"]:
         missing = _count(summary["without_image"], "unit")
         lines.append(f"  {_count(bad, 'image')} could not be inspected; {missing} without an image")

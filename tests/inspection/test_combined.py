@@ -180,6 +180,11 @@ def test_what_both_decided_is_decided_again(
     assert result["classifier"]["sha256"] == both.classifier.package.digest
     assert both.classifier.package.digest in (out / "report.html").read_text()
 
+    done = inspection(
+        "reinspect", vial_package, "--archive", tmp_path / "archive", "--out", tmp_path / "half", "--quiet"
+    )
+    assert f"{len(vial_images)} units had been decided with a classifier as well" in done.stdout
+
     done = inspection("predict", vial_package, vial_images["crack"][0], *words, "--json", "-")
     [image] = json.loads(done.stdout)["images"]
     assert set(image["classes"]) == {each.name for each in both.classifier.manifest.classes}

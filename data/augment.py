@@ -32,13 +32,9 @@ class Augmentation(BaseModel):
     blur: float = Field(default=0.5, ge=0, le=2)
     flips: bool = False
 
-    def pipeline(self) -> "Pipeline":
-        """What carries it out; not to be shared between threads."""
-        return Pipeline(self)
-
 
 class Pipeline:
-    """An augmentation by albumentations. The same number gives the same change."""
+    """An augmentation by albumentations; not to be shared between threads. The same number gives the same change."""
 
     def __init__(self, config: Augmentation) -> None:
         self._compose = _compose(config)

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from data.layouts import DatasetMissing, Sample, load_dataset
+from data.layouts import DatasetMissing, Sample, hash_rank, load_dataset
 from data.near_duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from data.splits import relative_name
 from inspection.detector import available_cores
@@ -162,8 +162,7 @@ def _parts(ordered: Sequence[str], seed: int) -> Iterator[tuple[str, Part]]:
 
 
 def _rank(group: str, seed: int) -> float:
-    """A number from 0 to 1."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{group}".encode()).digest()[:8]) / 2**64
+    return hash_rank(f"{seed}/{group}".encode())
 
 
 def _named(sample: Sample) -> str:

@@ -143,13 +143,17 @@ def split_good(samples: list[Sample], share: float, seed: int) -> tuple[list[Sam
     moves from training to test; about `share` are for testing, and one at least where there are two."""
 
     def rank(sample: Sample) -> float:
-        name = hashlib.sha256(os.fsencode(f"{seed}/{sample.path.name}")).digest()
-        return int.from_bytes(name[:8]) / 2**64
+        return hash_rank(os.fsencode(f"{seed}/{sample.path.name}"))
 
     held = {sample.path for sample in samples if rank(sample) < share}
     if not held and len(samples) > 1:
         held = {min(samples, key=rank).path}
     return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
+
+
+def hash_rank(name: bytes) -> float:
+    """A number from 0 to 1 that depends on the name alone, and on nothing that is like it in others."""
+    return int.from_bytes(hashlib.sha256(name).digest()[:8]) / 2**64
 
 
 def _labels(text: str, file: Path) -> list[str]:

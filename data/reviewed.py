@@ -8,8 +8,8 @@ from pathlib import Path
 
 from data.labelled import GOOD, LabelsDiffer
 from data.layouts import DatasetMissing
-from inspection.archive import Archive, reading
-from inspection.errors import BadUsage, OutputExists
+from inspection.archive import Archive, reading, refuse_inside
+from inspection.errors import OutputExists
 from inspection.files import make_folder, write_durably
 from inspection.records import Entry, FrameRecord
 from inspection.reviews import Review, reviewed
@@ -33,8 +33,7 @@ def export_reviewed(archive: Archive, out: Path) -> Exported:
     Raises BadUsage, OutputExists, DatasetMissing where nothing was reviewed, LabelsDiffer where reviews of the same
     image disagree, and ArchiveFault, ReviewInvalid, ImageMissing and ImageChanged.
     """
-    if out.resolve().is_relative_to(archive.folder.resolve()):
-        raise BadUsage(f"--out {out} lies in the archive, which is only read; choose a folder beside it")
+    refuse_inside(archive.folder, out, "--out", "folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExists(f"{out} exists and is not an empty folder; choose another")
     chosen: dict[str, tuple[Entry, Review]] = {}

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from inspection.errors import InspectionError
+from inspection.errors import BadUsage, InspectionError
 from inspection.image_store import ImageStore
 from inspection.records import GENESIS, Draft, Entry, from_row, to_row, utc_text
 from inspection.schema import entries
@@ -180,6 +180,12 @@ class Archive:
         with suppress(OSError):
             temporary.write_text(json.dumps({"sequence": row["sequence"], "hash": row["hash"]}))
             temporary.replace(note)
+
+
+def refuse_inside(folder: Path, out: Path, option: str, what: str) -> None:
+    """Raise BadUsage where what a command writes, a file or a folder, would lie in the archive that it reads."""
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise BadUsage(f"{option} {out} lies in the archive, which is only read; choose a {what} beside it")
 
 
 @contextmanager

@@ -79,7 +79,15 @@ def load_detector(
 ) -> Detector:
     """The detector of a package's file and, where there is one, of a classifier's beside it. Raises NotAClassifier,
     PackagesDiffer, and what reading and loading a package raises."""
-    one = read_package(package)
+    return detector_of(
+        read_package(package), read_package(classifier) if classifier else None, runtime, threads, parallel
+    )
+
+
+def detector_of(
+    package: Package, classifier: Package | None, runtime: str, threads: int | None = None, parallel: int = 1
+) -> Detector:
+    """The same of packages that were read."""
     if classifier is None:
-        return Detector(one, runtime, threads, parallel)
-    return CombinedDetector(one, read_package(classifier), runtime, threads, parallel)
+        return Detector(package, runtime, threads, parallel)
+    return CombinedDetector(package, classifier, runtime, threads, parallel)

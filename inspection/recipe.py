@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.archive import STATION_NAME
-from inspection.combined import CombinedDetector
+from inspection.combined import detector_of
 from inspection.config import read_config
 from inspection.detector import Detector
 from inspection.errors import InspectionError
@@ -89,11 +89,8 @@ def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, th
 
     Raises RecipePackageDiffers, NotAClassifier, PackagesDiffer, and what reading and loading a package raises.
     """
-    engine = runtime or recipe.runtime
-    package = recipe_package(recipe, folder)
-    if recipe.classifier is None:
-        return Detector(package, engine, threads)
-    return CombinedDetector(package, _package(recipe, recipe.classifier, folder), engine, threads)
+    classifier = _package(recipe, recipe.classifier, folder) if recipe.classifier else None
+    return detector_of(recipe_package(recipe, folder), classifier, runtime or recipe.runtime, threads)
 
 
 def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:

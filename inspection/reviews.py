@@ -1,9 +1,8 @@
 """Reviewers' decisions: events in a station's chain, each about one unit's record, which stays as it is."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from inspection.archive import Archive
 from inspection.errors import InspectionError
@@ -87,18 +86,14 @@ def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:
 def _review(entry: Entry) -> Review:
     details = entry.details
     try:
-        return _read(entry, details)
+        return Review(
+            name=entry.name,
+            at=entry.recorded_at,
+            record=details["reviews"],
+            record_hash=details["record_hash"],
+            labels=tuple(details["labels"]),
+            reviewer=details["reviewer"],
+            comment=details["comment"],
+        )
     except (KeyError, TypeError) as error:
         raise ReviewInvalid(f"{entry.name} cannot be read as a review; run `inspection verify`") from error
-
-
-def _read(entry: Entry, details: Mapping[str, Any]) -> Review:
-    return Review(
-        name=entry.name,
-        at=entry.recorded_at,
-        record=details["reviews"],
-        record_hash=details["record_hash"],
-        labels=tuple(details["labels"]),
-        reviewer=details["reviewer"],
-        comment=details["comment"],
-    )

@@ -38,14 +38,13 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
     """
     from dataclasses import asdict
 
-    from inspection.archive import Archive
+    from inspection.archive import Archive, refuse_inside
     from inspection.batch_totals import acceptance, batch_totals
-    from inspection.errors import BadUsage
     from inspection.json_files import STANDARD_OUTPUT, write_json
 
     aqls = _aqls(limits)
-    if json_file and json_file.resolve().is_relative_to(archive.resolve()):
-        raise BadUsage(f"--json {json_file} lies in the archive, which is only read; choose a file beside it")
+    if json_file:
+        refuse_inside(archive, json_file, "--json", "file")
     with Archive(archive, read_only=True) as opened:
         totals = batch_totals(opened, batch)
     rows = acceptance(totals, aqls, level)

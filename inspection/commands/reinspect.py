@@ -79,13 +79,12 @@ def reinspect(
 
 @contextmanager
 def _work(archive: Path | None, folder: Path | None, out: Path, limits_from: str) -> "Iterator[WorkList]":
-    from inspection.archive import Archive
+    from inspection.archive import Archive, refuse_inside
     from inspection.archive_work import ArchiveWork
     from inspection.folder_work import FolderWork
 
     if archive and not folder:
-        if out.resolve().is_relative_to(archive.resolve()):
-            raise BadUsage(f"--out {out} lies in the archive, which is only read; choose a folder beside it")
+        refuse_inside(archive, out, "--out", "folder")
         with Archive(archive, read_only=True) as opened:
             yield ArchiveWork(opened)
     elif folder and not archive:

@@ -18,7 +18,7 @@ from benchmarks.classes import DATASETS, UNITS
 from data.labelled import LabelledFile, LabelledSplit, labelled_files, split_groups
 from data.simulator import write_dataset
 from inspection.combined import CombinedDetector
-from inspection.detector import Finding
+from inspection.finding import Finding
 from inspection.frames import read_frame
 from inspection.package import Package, open_package, read_package
 from inspection.verdict import Limits, Outcome, Verdict, combine

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from inspection.detector import Detector, Finding
+from inspection.detector import Detector, available_cores
 from inspection.errors import InspectionError
+from inspection.finding import Finding, OutputReader
 from inspection.frames import Pixels
 from inspection.joined_graph import join_graphs
 from inspection.package import Package, read_package
+from inspection.runtime_choice import proved_runtime
 
 
 class NotAClassifier(InspectionError):
@@ -49,18 +51,27 @@ class CombinedDetector(Detector):
             )
         alike = (one.input, one.precision) == (two.input, two.precision)
         model = join_graphs([package.model, classifier.model]) if alike else None
-        super().__init__(package, runtime, threads, parallel, model=model, prefix="0/" if model else "")
+        self.classifier: OutputReader
+        self._second: Detector | None = None
         if model:
-            self.classifier = Detector(classifier, prefix="1/", beside=self)
+            OutputReader.__init__(self, package, "0/")
+            self.classifier = OutputReader(classifier, "1/")
+            readers = [self, self.classifier]
+            self._runtime = proved_runtime(model, readers, runtime, threads or available_cores(), parallel)
         else:
-            self.classifier = Detector(classifier, runtime, threads, parallel)
-        self.one_pass = model is not None
+            super().__init__(package, runtime, threads, parallel)
+            self.classifier = self._second = Detector(classifier, runtime, threads, parallel)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether one graph gives both findings."""
+        return self._second is None
 
     def find(self, pixels: Pixels) -> Finding:
         """As `Detector`'s, with what the classifier finds beside it."""
         outputs = self.run(pixels)
         finding = self.finding(outputs)
-        other = self.classifier.finding(outputs if self.one_pass else self.classifier.run(pixels))
+        other = self.classifier.finding(self._second.run(pixels) if self._second else outputs)
         return Finding(finding.score, finding.heatmap, finding.classes, ((other, self.classifier.manifest.limits),))
 
     @property
@@ -71,7 +82,7 @@ class CombinedDetector(Detector):
     @property
     def label(self) -> str:
         """Of both packages."""
-        return f"{super().label} and {self.classifier.label}"
+        return f"{super().label} and {self.classifier.package.label}"
 
 
 def load_detector(

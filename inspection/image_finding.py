@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from inspection.detector import Detector, Finding
+from inspection.detector import Detector
 from inspection.errors import InspectionError
+from inspection.finding import Finding
 from inspection.frames import Pixels, decode_frame
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Reason, Verdict, reason_for, reject

@@ -80,17 +80,24 @@ class LimitsInfo(_Part):
 
 
 class GoldenFrame(_Part):
-    """A stored model input with what the package said of it when it was made. Engines round int8 and bf16 differently:
-    `scores` are those of the ones, by name, that gave another than `score`."""
+    """A stored model input with what the package said of it when it was made: score and, of a classifier, the
+    probabilities of its classes. Engines round int8 and bf16 differently: `scores` and `classes_in` are those of the
+    ones, by name, that gave others than `score` and `classes`."""
 
     name: str
     score: FiniteFloat
     outcome: Outcome
     scores: dict[str, FiniteFloat] = {}
+    classes: list[FiniteFloat] = []
+    classes_in: dict[str, list[FiniteFloat]] = {}
 
     def score_in(self, runtime: str) -> float:
         """The score in the engine of this name."""
         return self.scores.get(runtime, self.score)
+
+    def probabilities_in(self, runtime: str) -> list[float]:
+        """The probability of each class in the engine of this name; none in packages made before they were kept."""
+        return self.classes_in.get(runtime, self.classes)
 
 
 class RuntimeFigures(_Part):

@@ -1,6 +1,5 @@
 """Predict: single image files through a package, outside of any archive."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Any
 from inspection.detector import Detector
 from inspection.errors import InspectionError
 from inspection.files import write_durably
+from inspection.finding import finite
 from inspection.frames import encode_png, list_images, read_image_file
 from inspection.heatmap import overlay
 from inspection.image_finding import Failure, find_in_image
+from inspection.record_findings import CLASSIFIER, PACKAGE
 from inspection.verdict import ClassFound, Outcome, Verdict
 from inspection.work_list import NoImages
 
@@ -26,14 +27,17 @@ class ImagesNotInspected(InspectionError):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What became of one file: its verdict at the package's limits, the raw score (None without a finite one), the
-    picture of its heatmap if one was written, and why there is no finding, if there is none. Of a classifier, the
-    probability of each class (None if it is no number) and, where the image does not pass, the `named` ones, which it
-    is sure of."""
+    """What became of one file: its verdict at the package's limits, the raw score that decided it (None without a
+    finite one), `scores` by who gave them where two packages looked, and which was `decided_by`, the picture of the
+    deciding heatmap if one was written, and why there is no finding, if there is none. Of a classifier, the probability
+    of each class (None if it is no number) and, where the image does not pass, the `named` ones, which it is sure
+    of."""
 
     path: Path
     verdict: Verdict
     score: float | None
+    scores: dict[str, float | None]
+    decided_by: str | None
     heatmap: Path | None
     failure: Failure | None
     classes: dict[str, float | None]
@@ -46,6 +50,7 @@ class Prediction:
             "outcome": str(self.verdict.outcome),
             "reason": str(self.verdict.reason),
             "score": self.score,
+            **({"scores": self.scores, "decided_by": self.decided_by} if self.scores else {}),
             "heatmap": str(self.heatmap) if self.heatmap else None,
             "error": {"code": self.failure.code, "message": self.failure.message} if self.failure else None,
             **({"classes": self.classes, "named": [one.name for one in self.named]} if self.classes else {}),
@@ -70,25 +75,25 @@ def predict_image(detector: Detector, path: Path, heatmap: Path | None = None) -
     """Inspect one file; its overlay, of the frame's size, is written to `heatmap`. An image that has no finding is a
     REJECT with its failure. Raises OutputNotWritable."""
     found = find_in_image(detector, str(path), lambda: read_image_file(path))
-    limits = detector.manifest.limits
-    if heatmap and found.finding and found.pixels is not None:
-        decided, its_limits, _ = found.finding.deciding(limits)
+    finding, limits = found.finding, detector.manifest.limits
+    verdict = found.verdict(limits)
+    if not finding:
+        return Prediction(path, verdict, None, {}, None, None, found.failure, {}, ())
+    decided, its_limits, _ = finding.deciding(limits)
+    if heatmap and found.pixels is not None:
         write_durably(heatmap, encode_png(overlay(found.pixels, decided.heatmap, its_limits)))
-    finding, verdict = found.finding, found.verdict(limits)
-    score = finding.score if finding else math.nan
+    given = dict(zip((PACKAGE, CLASSIFIER), (finding, *(other for other, _ in finding.also)), strict=False))
     return Prediction(
         path=path,
         verdict=verdict,
-        score=_finite(score),
-        heatmap=heatmap if heatmap and found.finding else None,
-        failure=found.failure,
-        classes={one.name: _finite(one.probability) for one in finding.all_classes} if finding else {},
-        named=finding.named if finding and verdict.outcome is not Outcome.PASS else (),
+        score=finite(decided.score),
+        scores={who: finite(one.score) for who, one in given.items()} if finding.also else {},
+        decided_by=next(who for who, one in given.items() if one is decided) if finding.also else None,
+        heatmap=heatmap,
+        failure=None,
+        classes={one.name: finite(one.probability) for one in finding.all_classes},
+        named=finding.named if verdict.outcome is not Outcome.PASS else (),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def heatmap_files(images: Iterable[Path], folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from inspection.verdict import Limits, Outcome
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 UNNAMED = "unnamed"
-CLASSIFIER = "classifier"
+PACKAGE, CLASSIFIER = "package", "classifier"
 
 
 def deciding_limits(entry: Entry) -> Limits | None:

@@ -3,12 +3,35 @@
 import time
 from collections.abc import Callable, Sequence
 
+from inspection.errors import InspectionError
+from inspection.finding import GoldenMismatch, OutputReader
 from inspection.frames import Pixels
-from inspection.runtime import Runtime
+from inspection.runtime import AUTO, Runtime, RuntimeFault, able, load_runtime
 
 ROUNDS = 7
 SECONDS = 1.0
 GAIN = 0.9
+
+
+def proved_runtime(model: bytes, readers: Sequence[OutputReader], runtime: str, threads: int, parallel: int) -> Runtime:
+    """The runtime of this name, or for `auto` the fastest of those at the packages' precision, that loads the `model`
+    and gives what every one of its `readers` knows of its golden frames. Where there is none, what kept the first from
+    it is raised: GoldenMismatch, RuntimeFault or PrecisionUnsupported."""
+    first = readers[0]
+    proved: list[Runtime] = []
+    refusals: list[InspectionError] = []
+    for name in able(first.manifest.precision) if runtime == AUTO else [runtime]:
+        try:
+            loaded = load_runtime(name, model, threads, first.manifest.precision, parallel)
+            for reader in readers:
+                reader.prove(loaded)
+        except (RuntimeFault, GoldenMismatch) as error:
+            refusals.append(error)
+        else:
+            proved.append(loaded)
+    if not proved:
+        raise refusals[0]
+    return fastest(proved, first.package.golden[first.manifest.golden[0].name])
 
 
 def fastest(proved: Sequence[Runtime], frame: Pixels, clock: Callable[[], float] = time.perf_counter) -> Runtime:

@@ -9,13 +9,14 @@ from typing import Any
 
 from inspection.archive import Archive
 from inspection.combined import CombinedDetector
-from inspection.detector import Detector, Finding
+from inspection.detector import Detector
 from inspection.errors import InspectionError
+from inspection.finding import Finding, finite
 from inspection.frames import Frame, encode_png, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.preprocess import FrameWrongGeometry
 from inspection.recipe import Recipe
-from inspection.record_findings import CLASSIFIER
+from inspection.record_findings import CLASSIFIER, PACKAGE
 from inspection.records import Draft, Entry, FrameRecord, utc_text
 from inspection.verdict import Outcome, Reason, Verdict, reject
 
@@ -113,7 +114,7 @@ class Station:
                     package=self.detector.package.digest,
                     outcome=verdict.outcome,
                     reason=verdict.reason,
-                    score=_finite(finding),
+                    score=finite(finding.score) if finding else None,
                     review_limit=self.limits.review_limit,
                     reject_limit=self.limits.reject_limit,
                     latency_ms=round((self.clock() - opened) * 1000, 3),
@@ -152,7 +153,7 @@ class Station:
             captured_at=utc_text(frame.captured_at),
             image=images.put(data, suffix),
             heatmap=images.put(encode_heatmap(finding.deciding(self.limits)[0].heatmap), ".npy") if finding else None,
-            score=_finite(finding),
+            score=finite(finding.score) if finding else None,
         )
 
     def _found(self, finding: Finding) -> dict[str, Any]:
@@ -161,17 +162,13 @@ class Station:
         found: dict[str, Any] = {"runtime": self.detector.runtime} | _classes(finding)
         if isinstance(self.detector, CombinedDetector):
             ((other, limits),) = finding.also
-            part = {"package": self.detector.classifier.package.digest, "score": _finite(other)}
+            part = {"package": self.detector.classifier.package.digest, "score": finite(other.score)}
             found[CLASSIFIER] = part | limits.model_dump() | _classes(other)
-            found["decided_by"] = CLASSIFIER if finding.deciding(self.limits)[0] is other else "package"
+            found["decided_by"] = CLASSIFIER if finding.deciding(self.limits)[0] is other else PACKAGE
         return found
 
     def _late(self, opened: float) -> bool:
         return (self.clock() - opened) * 1000 > self.recipe.deadline_ms
-
-
-def _finite(finding: Finding | None) -> float | None:
-    return _number(finding.score) if finding else None
 
 
 def _classes(finding: Finding) -> dict[str, Any]:
@@ -179,14 +176,10 @@ def _classes(finding: Finding) -> dict[str, Any]:
     if not finding.classes:
         return {}
     return {
-        "classes": {found.name: _number(found.probability) for found in finding.classes},
+        "classes": {found.name: finite(found.probability) for found in finding.classes},
         "severity": {found.name: found.severity for found in finding.classes},
         "sure": [found.name for found in finding.classes if found.sure],
     }
-
-
-def _number(value: float) -> float | None:
-    return value if abs(value) < float("inf") else None
 
 
 def _details(message: str, frame: Frame | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from inspection.detector import Detector
+from inspection.finding import finite
 from inspection.image_finding import ImageFinding, find_in_image
 from inspection.verdict import Limits, Outcome, Reason, Verdict, combine, reject
 from inspection.work_list import WorkItem, WorkList
@@ -108,8 +109,7 @@ def inspect_unit(item: WorkItem, work: WorkList, detector: Detector, limits_from
 def _frame_result(image: str, outcome: ImageFinding) -> FrameResult:
     if outcome.failure:
         return FrameResult(image, error=outcome.failure.code, message=outcome.failure.message)
-    score = outcome.finding.score if outcome.finding else math.nan
-    return FrameResult(image, score=score if math.isfinite(score) else None)
+    return FrameResult(image, score=finite(outcome.finding.score) if outcome.finding else None)
 
 
 def _decide(found: list[ImageFinding], limits: Limits) -> Verdict:

@@ -12,7 +12,7 @@ from inspection.package import open_package
 from training.class_figures import as_split_file
 from training.classifier_options import ClassifierOptions
 from training.evaluate import Scored, score_images
-from training.fit_classifier import fit_classifier
+from training.fit_classifier import check_enough, fit_classifier
 
 FOLDS = 5
 
@@ -43,6 +43,7 @@ def cross_validate(
     when to stop and how sure it may be. Raises as `fit_classifier`."""
     parts = folds_of(files, options.seed, folds)
     classes = tuple(sorted({label for file in files for label in file.labels}))
+    splits = []
     for fold, test in enumerate(parts):
         held = (fold + 1) % folds
         train = tuple(file for place, part in enumerate(parts) if place not in (fold, held) for file in part)
@@ -50,6 +51,9 @@ def cross_validate(
             layout=layout, category=category, seed=options.seed, classes=classes, train=train,
             validation=parts[held], test=test,
         )  # fmt: skip
+        check_enough(split)  # of every fold before the first one's minutes
+        splits.append(split)
+    for fold, split in enumerate(splits):
         fitted = fit_classifier(split, root, replace(options, epochs=0), checkpoints=root, quiet=quiet)
         detector = Detector(open_package(fitted.data, f"fold {fold + 1}"))
-        yield fitted.manifest, score_images(detector, [as_split_file(file) for file in test], root, quiet=quiet)
+        yield fitted.manifest, score_images(detector, [as_split_file(file) for file in split.test], root, quiet=quiet)

@@ -17,8 +17,9 @@ from data.labelled import GOOD, LabelledFile, LabelledSplit
 from data.layouts import DatasetMissing
 from data.splits import digest
 from inspection import __version__
-from inspection.detector import available_cores, classes_found
+from inspection.detector import available_cores
 from inspection.errors import BadUsage
+from inspection.finding import classes_found
 from inspection.frames import Pixels
 from inspection.manifest import (
     BackboneInfo,
@@ -90,7 +91,7 @@ def fit_classifier(
     unknown = sorted(set(options.meanings) - set(classes))
     if unknown:
         raise BadUsage(f"--classes names {unknown[0]!r}, and the classes here are {', '.join(classes)}")
-    _check_enough(split)
+    check_enough(split)
     geometry, region = options.geometry, "as given"
     if geometry is None:
         images = TrainingImages([file for file in split.train if not file.labels], root, options)
@@ -169,7 +170,8 @@ def _labels(split: LabelledSplit, options: ClassifierOptions) -> Labels:
     return "multi" if several else "single"
 
 
-def _check_enough(split: LabelledSplit) -> None:
+def check_enough(split: LabelledSplit) -> None:
+    """Raise DatasetMissing for too few images to train on, or to validate with."""
     for name in ("train", "validation"):
         files: tuple[LabelledFile, ...] = getattr(split, name)
         good = sum(not file.labels for file in files)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.detector import classes_found
 from inspection.errors import InspectionError
+from inspection.finding import classes_found
 from inspection.frames import Pixels
 from inspection.manifest import DefectClass, GoldenFrame
 from inspection.runtime import Runtime
@@ -53,22 +53,24 @@ def check_spoiled(golden: Sequence[GoldenFrame], limits: Limits) -> None:
 def golden_scores(
     detector: Runtime, frames: dict[str, Pixels], limits: Limits, classes: Sequence[DefectClass] = ()
 ) -> list[GoldenFrame]:
-    """Score and verdict of each frame; `classes` are a classifier's."""
+    """Score and verdict of each frame; `classes` are a classifier's, whose probabilities are kept as well."""
     golden = []
     for name, pixels in frames.items():
         outputs = detector.run(pixels[None])
         score = float(outputs["score"][0])
-        verdict = decide(score, limits, classes_found(outputs, classes))
-        golden.append(GoldenFrame(name=name, score=score, outcome=verdict.outcome))
+        found = classes_found(outputs, classes)
+        outcome = decide(score, limits, found).outcome
+        golden.append(GoldenFrame(name=name, score=score, outcome=outcome, classes=[one.probability for one in found]))
     return golden
 
 
 def in_every(engines: Mapping[str, Sequence[GoldenFrame]]) -> list[GoldenFrame]:
-    """The frames as the first of the engines saw them, with the scores of those that gave others."""
+    """The frames as the first of the engines saw them, with what those say that said something else."""
     first, *others = engines
     found = []
     for index, frame in enumerate(engines[first]):
-        scores = {name: engines[name][index].score for name in others}
-        different = {name: score for name, score in scores.items() if score != frame.score}
-        found.append(frame.model_copy(update={"scores": different}))
+        same = {name: engines[name][index] for name in others}
+        scores = {name: one.score for name, one in same.items() if one.score != frame.score}
+        classes = {name: one.classes for name, one in same.items() if one.classes != frame.classes}
+        found.append(frame.model_copy(update={"scores": scores, "classes_in": classes}))
     return found

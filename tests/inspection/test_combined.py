@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,14 +13,15 @@ import pytest
 from inspection.archive import Archive
 from inspection.archive_work import ArchiveWork
 from inspection.combined import CombinedDetector, NotAClassifier, PackagesDiffer
-from inspection.detector import Detector, GoldenMismatch
-from inspection.frames import read_frame
+from inspection.detector import Detector
+from inspection.finding import GoldenMismatch
+from inspection.frames import Pixels, read_frame
 from inspection.heatmap import decode_heatmap
 from inspection.joined_graph import join_graphs
 from inspection.package import Package, open_package, read_package, seal
 from inspection.preprocess import Window
 from inspection.recipe import PackageRef, Recipe, recipe_detector
-from inspection.runtime import able
+from inspection.runtime import Outputs, able, load_runtime
 from inspection.station import Station
 from inspection.unit_result import inspect_unit
 from inspection.verdict import Limits, Outcome
@@ -117,6 +119,40 @@ def test_the_golden_frames_of_both_are_proved(package: Package, classifier: Pack
         CombinedDetector(package, changed)
 
 
+def test_a_probability_that_moved_is_a_golden_mismatch_even_where_the_score_did_not(classifier: Package) -> None:
+    first, *others = classifier.manifest.golden
+    moved = first.model_copy(update={"classes": [*first.classes[:-1], first.classes[-1] + 0.1]})
+    manifest = classifier.manifest.model_copy(update={"golden": [moved, *others]})
+    changed = open_package(seal(onnx.ModelProto.FromString(classifier.model), manifest, classifier.golden), "moved")
+
+    with pytest.raises(GoldenMismatch, match="the probability"):
+        Detector(changed)
+
+
+class WrongOfTheClassifier:
+    """A runtime that says of the first package's outputs what is right."""
+
+    def __init__(self, name: str, *rest: Any) -> None:
+        self.name, self._inner = name, load_runtime("onnxruntime", *rest)
+
+    def run(self, frames: Pixels) -> Outputs:
+        return {name: values + name.startswith("1/") for name, values in self._inner.run(frames).items()}
+
+
+@pytest.mark.parametrize("wrong", able("fp32"))
+def test_auto_takes_no_runtime_that_fails_the_golden_check_of_the_classifier(
+    wrong: str, package: Package, classifier: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str, *rest: Any) -> object:
+        return WrongOfTheClassifier(name, *rest) if name == wrong else load_runtime(name, *rest)
+
+    monkeypatch.setattr("inspection.runtime_choice.load_runtime", load)
+
+    assert CombinedDetector(package, classifier, "auto").runtime != wrong
+    with pytest.raises(GoldenMismatch):
+        CombinedDetector(package, classifier, wrong)
+
+
 def test_a_record_has_both_findings(
     recipe: Recipe, both: CombinedDetector, tmp_path: Path, vial_images: Images
 ) -> None:
@@ -186,7 +222,11 @@ def test_what_both_decided_is_decided_again(
     assert f"{len(vial_images)} units had been decided with a classifier as well" in done.stdout
 
     done = inspection("predict", vial_package, vial_images["crack"][0], *words, "--json", "-")
-    [image] = json.loads(done.stdout)["images"]
+    told = json.loads(done.stdout)
+    [image] = told["images"]
+    assert told["classifier_limits"] == both.classifier.manifest.limits.model_dump()
+    assert image["score"] == image["scores"][image["decided_by"]]
+    assert set(image["scores"]) == {"package", "classifier"}
     assert set(image["classes"]) == {each.name for each in both.classifier.manifest.classes}
     done = inspection("predict", vial_package, vial_images["crack"][0], "--classifier", vial_package)
     assert "[not_a_classifier]" in done.stderr

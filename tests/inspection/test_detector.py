@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from inspection.detector import Detector, GoldenMismatch
+from inspection.detector import Detector
+from inspection.finding import GoldenMismatch
 from inspection.frames import read_frame
 from inspection.manifest import GoldenFrame
 from inspection.package import Package, open_package, seal

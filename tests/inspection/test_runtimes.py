@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 from inspection import runtime as registry
-from inspection.detector import Detector, GoldenMismatch
+from inspection.detector import Detector
+from inspection.finding import GoldenMismatch
 from inspection.frames import Pixels, read_frame
 from inspection.package import Package, open_package, seal
 from inspection.runtime import RUNTIMES, Outputs, PrecisionUnsupported, RuntimeFault, load_runtime
@@ -152,7 +153,7 @@ def test_auto_never_takes_a_runtime_that_fails_the_golden_check(
     def load(name: str, model: bytes, *rest: object) -> object:
         return Wrong(name, model) if name == wrong else load_runtime(name, model, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("inspection.detector.load_runtime", load)
+    monkeypatch.setattr("inspection.runtime_choice.load_runtime", load)
 
     assert Detector(package, "auto").runtime != wrong
     with pytest.raises(GoldenMismatch, match=f"must not serve it with {wrong}"):
@@ -162,7 +163,7 @@ def test_auto_never_takes_a_runtime_that_fails_the_golden_check(
 def test_auto_refuses_where_every_runtime_fails_the_golden_check(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspection.detector.load_runtime", lambda name, model, *_: Wrong(name, model))
+    monkeypatch.setattr("inspection.runtime_choice.load_runtime", lambda name, model, *_: Wrong(name, model))
 
     with pytest.raises(GoldenMismatch):
         Detector(package, "auto")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from inspection.archive import Archive, ArchiveFault
-from inspection.detector import Detector, Finding
+from inspection.detector import Detector
 from inspection.errors import OutputNotWritable
+from inspection.finding import Finding
 from inspection.frames import Frame, decode_frame, read_frame
 from inspection.heatmap import decode_heatmap
 from inspection.package import Package

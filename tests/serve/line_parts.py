@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from inspection.archive import Archive, ArchiveFault
-from inspection.detector import Finding
+from inspection.finding import Finding
 from inspection.frames import Frame, Pixels
 from inspection.package import Package
 from inspection.records import Draft, Entry

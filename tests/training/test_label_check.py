@@ -61,3 +61,15 @@ def test_every_image_is_in_one_fold_with_its_near_duplicates(root: Path) -> None
     for label in ((), ("broken_edge",)):
         sizes = [sum(file.labels == label for file in part) for part in parts]
         assert max(sizes) - min(sizes) <= largest
+
+
+def test_too_few_defective_images_are_refused_before_anything_is_trained(root: Path, inspection: Run) -> None:
+    rows = (root / "labels.csv").read_text().splitlines()
+    kept = [row for row in rows if row.endswith("good")] + [row for row in rows if row.endswith("broken_edge")][:2]
+    (root / "labels.csv").write_text("\n".join([rows[0], *kept]) + "\n")
+
+    done = inspection("check-labels", "--root", root, "--size", 96, "--folds", 3)
+
+    assert done.returncode == 1
+    assert "a classifier needs at least" in done.stderr
+    assert "head" not in done.stderr  # no progress bar: no fold was begun

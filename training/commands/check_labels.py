@@ -5,13 +5,11 @@ from pathlib import Path
 
 import click
 
+from training.commands.options import folder_options
+
 
 @click.command()
-@click.option(
-    "--layout", default="table", show_default=True, help="How the dataset is laid out: mvtec, visa, folder or table."
-)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the dataset.")
-@click.option("--category", help="The product: a folder in ROOT (the folder and table layouts may leave it out).")
+@folder_options("table")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the list here.")
 @click.option("--size", default=384, show_default=True, help="Side of a square with the model input's area, in pixels.")
 @click.option("--region", default="auto", show_default=True, help="What is inspected: as for `train anomaly`.")

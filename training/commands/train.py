@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from training.commands.options import folder_options
 from training.commands.train_classifier import classifier
 
 
@@ -17,11 +18,7 @@ train.add_command(classifier)
 
 
 @train.command()
-@click.option(
-    "--layout", default="mvtec", show_default=True, help="How the dataset is laid out: mvtec, visa, folder or table."
-)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories.")
-@click.option("--category", help="The product: a folder in ROOT (the folder layout may leave it out).")
+@folder_options()
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The package to write (.onnx)."
 )

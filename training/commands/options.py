@@ -7,13 +7,17 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-LAYOUTS = "How the dataset is laid out: mvtec, visa, folder or table."
 
 
 def folder_options(layout: str = "mvtec") -> Callable[[Command], Command]:
     """The options that name a folder of images, in the order they are listed; `layout` is the default one."""
     options = (
-        click.option("--layout", default=layout, show_default=True, help=LAYOUTS),
+        click.option(
+            "--layout",
+            default=layout,
+            show_default=True,
+            help="How the dataset is laid out: mvtec, visa, folder or table.",
+        ),
         click.option(
             "--root", required=True, type=click.Path(path_type=Path), help="The folder that holds the categories."
         ),

@@ -51,7 +51,6 @@ class CombinedDetector(Detector):
             )
         alike = (one.input, one.precision) == (two.input, two.precision)
         model = join_graphs([package.model, classifier.model]) if alike else None
-        self.classifier: OutputReader
         self._second: Detector | None = None
         if model:
             OutputReader.__init__(self, package, "0/")
@@ -69,20 +68,11 @@ class CombinedDetector(Detector):
 
     def find(self, pixels: Pixels) -> Finding:
         """As `Detector`'s, with what the classifier finds beside it."""
+        assert self.classifier
         outputs = self.run(pixels)
         finding = self.finding(outputs)
         other = self.classifier.finding(self._second.run(pixels) if self._second else outputs)
         return Finding(finding.score, finding.heatmap, finding.classes, ((other, self.classifier.manifest.limits),))
-
-    @property
-    def identity(self) -> dict[str, dict[str, str]]:
-        """Of both packages."""
-        return super().identity | {"classifier": self.classifier.package.identity}
-
-    @property
-    def label(self) -> str:
-        """Of both packages."""
-        return f"{super().label} and {self.classifier.package.label}"
 
 
 def load_detector(

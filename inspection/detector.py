@@ -1,13 +1,39 @@
 """The detector: a package, loaded and proved, that says what it finds in a frame."""
 
 import os
+from typing import Protocol
 
 from inspection.finding import Finding, OutputReader
 from inspection.frames import Pixels
+from inspection.manifest import Manifest
 from inspection.package import Package
 from inspection.preprocess import prepare
 from inspection.runtime import Outputs, Runtime
 from inspection.runtime_choice import proved_runtime
+
+
+class FrameDetector(Protocol):
+    """What finds something in a frame, here or in another process. `classifier` reads what a second package finds,
+    where there is one."""
+
+    package: Package
+    manifest: Manifest
+
+    @property
+    def classifier(self) -> OutputReader | None: ...
+
+    @property
+    def runtime(self) -> str: ...
+
+    @property
+    def identity(self) -> dict[str, dict[str, str]]: ...
+
+    @property
+    def label(self) -> str: ...
+
+    def find(self, pixels: Pixels) -> Finding:
+        """The finding in one frame `[H, W, 3]` uint8 RGB. Raises FrameWrongGeometry or RuntimeFault."""
+        ...
 
 
 class Detector(OutputReader):
@@ -21,6 +47,7 @@ class Detector(OutputReader):
     """
 
     _runtime: Runtime
+    classifier: OutputReader | None = None
 
     def __init__(
         self, package: Package, runtime: str = "onnxruntime", threads: int | None = None, parallel: int = 1
@@ -36,12 +63,12 @@ class Detector(OutputReader):
     @property
     def identity(self) -> dict[str, dict[str, str]]:
         """What results name it by."""
-        return {"package": self.package.identity}
+        return identity_of(self.package, self.classifier)
 
     @property
     def label(self) -> str:
         """What people know it by."""
-        return self.package.label
+        return label_of(self.package, self.classifier)
 
     def find(self, pixels: Pixels) -> Finding:
         """The finding in one frame `[H, W, 3]` uint8 RGB. Raises FrameWrongGeometry or RuntimeFault."""
@@ -50,6 +77,16 @@ class Detector(OutputReader):
     def run(self, pixels: Pixels) -> Outputs:
         """What the graph says of one frame. Raises FrameWrongGeometry or RuntimeFault."""
         return self._runtime.run(prepare(pixels, self.manifest.input)[None])
+
+
+def identity_of(package: Package, classifier: OutputReader | None) -> dict[str, dict[str, str]]:
+    """What results name one package, or two, by."""
+    return {"package": package.identity} | ({"classifier": classifier.package.identity} if classifier else {})
+
+
+def label_of(package: Package, classifier: OutputReader | None) -> str:
+    """What people know one package, or two, by."""
+    return f"{package.label} and {classifier.package.label}" if classifier else package.label
 
 
 def available_cores() -> int:

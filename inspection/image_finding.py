@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from inspection.detector import Detector
+from inspection.detector import FrameDetector
 from inspection.errors import InspectionError
 from inspection.finding import Finding
 from inspection.frames import Pixels, decode_frame
@@ -46,7 +46,7 @@ class ImageFinding:
         return replace(self, finding=replace(self.finding, also=also))
 
 
-def find_in_image(detector: Detector, name: str, read: Callable[[], bytes]) -> ImageFinding:
+def find_in_image(detector: FrameDetector, name: str, read: Callable[[], bytes]) -> ImageFinding:
     """Read, decode and inspect one image; `name` is used in messages. Never raises: whatever goes wrong is the failure.
 
     Safe to call from several threads where `read` is.
@@ -55,6 +55,11 @@ def find_in_image(detector: Detector, name: str, read: Callable[[], bytes]) -> I
         pixels = decode_frame(read(), name, detector.manifest.input.colour)
     except Exception as error:  # whatever it is, the image must not pass, and the others must go on
         return ImageFinding(failure=_failure(error, name, Reason.FRAME_UNREADABLE))
+    return find_in_frame(detector, name, pixels)
+
+
+def find_in_frame(detector: FrameDetector, name: str, pixels: Pixels) -> ImageFinding:
+    """Inspect one frame `[H, W, 3]` uint8 RGB. Never raises: whatever goes wrong is the failure."""
     try:
         return ImageFinding(detector.find(pixels), pixels)
     except Exception as error:

@@ -38,7 +38,7 @@ def predict(
     Prints outcome, reason, score and path. An image that cannot be inspected is a REJECT; its error goes to standard
     error, the others are inspected, and the exit code is 1.
     """
-    from inspection.combined import CombinedDetector, load_detector
+    from inspection.combined import load_detector
     from inspection.files import make_folder
     from inspection.json_files import STANDARD_OUTPUT, write_json
     from inspection.predict import ImagesNotInspected, heatmap_files, listed_images, predict_image
@@ -62,11 +62,7 @@ def predict(
             **detector.identity,
             "runtime": detector.runtime,
             "limits": detector.manifest.limits.model_dump(),
-            **(
-                {"classifier_limits": detector.classifier.manifest.limits.model_dump()}
-                if isinstance(detector, CombinedDetector)
-                else {}
-            ),
+            **({"classifier_limits": detector.classifier.manifest.limits.model_dump()} if detector.classifier else {}),
             "images": [prediction.as_json() for prediction in predictions],
         }
         write_json(json_file, content)

@@ -57,6 +57,8 @@ class FollowingDetector:
     """Stands where a Detector does: the frame that is looked at next decides what is found. `gate` holds it back."""
 
     runtime = "none"
+    label = "following"
+    classifier = None
 
     def __init__(self, package: Package) -> None:
         self.package, self.manifest = package, package.manifest

@@ -31,10 +31,13 @@ class Reason(StrEnum):
     FRAME_WRONG_FORMAT = "frame_wrong_format"
     FRAME_WRONG_GEOMETRY = "frame_wrong_geometry"
     FRAME_LOST = "frame_lost"
+    FRAME_EXTRA = "frame_extra"
+    FRAME_DOUBTFUL = "frame_doubtful"
     QUEUE_FULL = "queue_full"
     LATE = "late"
     MODEL_FAULT = "model_fault"
     ARCHIVE_FAULT = "archive_fault"
+    STATION_STOPPED = "station_stopped"
 
 
 class Limits(BaseModel):

@@ -94,7 +94,7 @@ def test_limits_that_are_not_the_classifier_s_own_do_not_pass_what_it_surely_sho
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_either_shown_by_the_images_or_a_fault(reason: Reason) -> None:
     """A unit stopped for a fault is inspected again as if for the first time; one that was seen is not."""
-    faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "archive_fault")
+    faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "archive_fault", "station_stopped")
 
     assert (reason in SHOWN) != reason.startswith(faults)
 

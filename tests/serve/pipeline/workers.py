@@ -5,7 +5,13 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
+
 from inspection.errors import InspectionError
+from inspection.finding import Finding
+from inspection.frames import Pixels
+from inspection.image_finding import find_in_frame
+from serve.pipeline.inspector import Answer
 from serve.pipeline.worker import Ready
 
 
@@ -25,3 +31,31 @@ def echo(connection: Connection, folder: Path) -> None:
 def silent(connection: Connection) -> None:  # noqa: ARG001
     """Never gets ready."""
     time.sleep(600)
+
+
+PIXELS = np.zeros((8, 6, 3), np.uint8)
+
+
+class _Obedient:
+    """Stands where a detector does, and does what a frame's name says."""
+
+    runtime = "none"
+
+    def find(self, pixels: Pixels) -> Finding:  # noqa: ARG002
+        return Finding(0.0, np.zeros((2, 2), np.float32))
+
+
+def told_what_to_do(connection: Connection, *_: object) -> None:
+    """An inspector's process that waits, hangs or breaks where a frame's name says so."""
+    connection.send(Ready("none"))
+    while (asked := connection.recv()) is not None:
+        if asked.name.startswith(("wait", "hang")):
+            time.sleep(600)
+        detector = _Broken() if asked.name == "broken" else _Obedient()
+        found = find_in_frame(detector, asked.name, asked.pixels)  # type: ignore[arg-type]
+        connection.send(Answer(asked.token, found.finding, found.failure, 0.001))
+
+
+class _Broken(_Obedient):
+    def find(self, pixels: Pixels) -> Finding:  # noqa: ARG002
+        raise RuntimeError("the graph fell over")

@@ -101,6 +101,11 @@ class UnitBook:
         unit = self._units.get(number)
         return unit is not None and unit.verdict is None
 
+    def full(self, number: int, camera: str) -> bool:
+        """Whether all frames of a camera came of this unit."""
+        unit = self._units.get(number)
+        return unit is not None and _came(unit)[camera] >= self._frames.get(camera, 0) > 0
+
     def frame(self, number: int, frame: Frame, now: float) -> None:
         """A unit's frame came. One too many rejects the unit: some frame is another's."""
         unit = self._units.get(number)
@@ -110,7 +115,7 @@ class UnitBook:
                 self._decide(unit, reject(Reason.FRAME_EXTRA), _extra(frame), now)
             return
         unit.looks.append(_Look(frame))
-        if Counter(look.frame.camera for look in unit.looks)[frame.camera] > self._frames.get(frame.camera, 0):
+        if _came(unit)[frame.camera] > self._frames.get(frame.camera, 0):
             self._decide(unit, reject(Reason.FRAME_EXTRA), _extra(frame), now)
             return
         self._hands.inspect(number, len(unit.looks) - 1, frame, unit.opened + self._timing.decide_s)
@@ -167,7 +172,7 @@ class UnitBook:
                               else self._timing.decide_s)  # fmt: skip
 
     def _missing(self, unit: _Unit) -> str:
-        came = Counter(look.frame.camera for look in unit.looks)
+        came = _came(unit)
         lacking = {camera: wanted - came[camera] for camera, wanted in self._frames.items()}
         return ", ".join(
             f"{camera} ({number} of {self._frames[camera]})" for camera, number in lacking.items() if number
@@ -217,6 +222,10 @@ class UnitBook:
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._units)
+
+
+def _came(unit: _Unit) -> Counter[str]:
+    return Counter(look.frame.camera for look in unit.looks)
 
 
 def _extra(frame: Frame) -> str:

@@ -199,3 +199,26 @@ def test_the_hash_of_a_record_never_changes_between_versions() -> None:
 def test_text_order_of_times_is_time_order() -> None:
     assert len(utc_text()) == 27
     assert utc_text() < utc_text()
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_groups_of_any_size_make_one_chain(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("groups")
+    numbers = iter(range(100))
+    with Archive(folder) as archive:
+        for size in sizes:
+            group = [Draft("unit", unit=f"u{next(numbers)}", outcome="PASS") for _ in range(size)]
+            assert [entry.unit for entry in archive.append_all(group, "s")] == [draft.unit for draft in group]
+    found = verify_archive(folder)
+    assert found.intact, found.problems
+    with Archive(folder, read_only=True) as archive:
+        assert [row["unit"] for row in archive.rows("s")] == [f"u{number}" for number in range(sum(sizes))]
+
+
+def test_a_group_is_recorded_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        archive.append(Draft("event", reason="before"), "s")
+        with pytest.raises(ArchiveFault, match="did not accept"):
+            archive.append_all([Draft("unit", unit="good"), Draft("unit", details={"score": float("nan")})], "s")
+        assert archive.count_entries() == 1

@@ -15,7 +15,7 @@ from typing import Protocol
 from inspection.frames import Frame, Pixels
 from inspection.image_finding import ImageFinding
 from inspection.records import Entry
-from inspection.station import Disposition, Station
+from inspection.station import Disposition, Station, fault_text
 from inspection.unit_record import UnitAccount, correction_draft
 from inspection.verdict import Outcome, Reason
 from serve.cameras import Fault, Shot
@@ -23,6 +23,7 @@ from serve.pipeline.book import Timing, UnitBook
 from serve.pipeline.joining import CameraJoiner, Placed
 from serve.pipeline.recorder import Recorder
 
+_MOST_LOST = 100  # units that a gap in a camera's count may stand for; a longer one is a count that began anew
 _DOUBTFUL = "a frame may be this unit's or another's: the camera's count and the times do not agree"
 
 
@@ -154,7 +155,10 @@ class Conveyor:
 
     def tell(self, number: int, disposition: Disposition) -> None:  # noqa: ARG002
         """See `Hands`."""
-        self._tell(disposition)
+        try:
+            self._tell(disposition)
+        except Exception as error:  # whoever listens must not stop the line
+            self._alarm("not_told", f"{disposition.unit} could not be told: {fault_text(error)}")
         self._rejects = 0 if disposition.outcome is Outcome.PASS else self._rejects + 1
         if self._most_rejects and self._rejects >= self._most_rejects and not self.stopped:
             self.stopped = f"{self._rejects} units in a row did not pass, at last for {disposition.reason}"
@@ -178,11 +182,20 @@ class Conveyor:
             except queue.Empty:
                 pass
             else:
-                event(time.monotonic())
-            now = time.monotonic()
-            for joiner in self._joiners.values() if self._triggered else ():
-                self._place(joiner.passed(now), now)
-            self._book.tick(now)
+                self._do(event)
+            self._do(self._time_went_by)
+
+    def _do(self, event: Callable[[float], None]) -> None:
+        """Whatever goes wrong with one event, the others must have their turn, and units their time."""
+        try:
+            event(time.monotonic())
+        except Exception as error:
+            self._alarm("conveyor_fault", f"an event was lost: {fault_text(error)}")
+
+    def _time_went_by(self, now: float) -> None:
+        for joiner in self._joiners.values() if self._triggered else ():
+            self._place(joiner.passed(now), now)
+        self._book.tick(now)
 
     def _end(self, _: float) -> None:
         self._ending = True
@@ -220,7 +233,7 @@ class Conveyor:
     def _open_by_frame(self, camera: str, shot: Shot, at: float, now: float) -> None:
         """Every so many of the camera's count are a unit; a gap in the count may be units that went by unseen."""
         sequence = shot.sequence if isinstance(shot, Frame) else self._expected
-        if self._base is None or sequence < self._expected:
+        if self._base is None or not 0 <= sequence - self._expected <= _MOST_LOST * self._cameras[camera].frames:
             self._base, self._base_unit = sequence, self._number + 1
         number = self._base_unit + (sequence - self._base) // self._cameras[camera].frames
         while self._number < number and not self._ending:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from inspection.archive import ArchiveFault
 from inspection.records import Draft, Entry, FrameRecord, utc_text
 from inspection.station import Station, fault_text
 from inspection.unit_record import Seen, UnitAccount, unrecorded_draft
@@ -122,10 +121,11 @@ class Recorder:
             entries = self._station.archive.append_all(
                 [*owed, *(draft for _, draft in drafts)], self._station.recipe.station
             )
-        except ArchiveFault as error:
+        except Exception as error:  # whatever it is, no unit may wait for its record for ever
+            fault = fault_text(error)
             for number, draft in drafts:
-                self._owed.append(draft if number is None else unrecorded_draft(draft, str(error)))
-                self._refuse(number, str(error))
+                self._owed.append(draft if number is None else unrecorded_draft(draft, fault))
+                self._refuse(number, fault)
             return
         for _ in owed:
             self._owed.popleft()

@@ -15,7 +15,7 @@ from inspection.image_finding import ImageFinding, find_in_frame
 from inspection.package import Package
 from inspection.recipe import Recipe
 from inspection.records import Entry, from_row
-from inspection.station import Station
+from inspection.station import Disposition, Station
 from inspection.verdict import Outcome, Reason
 from inspection.verify import verify_archive
 from serve.cameras import Fault
@@ -104,6 +104,30 @@ def test_units_that_went_by_unseen_are_rejected(running: Running) -> None:
             conveyor.shot("cam", running.frame("good", number))
         running.told.wait(4)
     assert [str(told.reason) for told in running.told] == ["within_limits", "frame_lost", "frame_lost", "within_limits"]
+
+
+def test_a_camera_that_counts_from_anew_opens_units_from_there(running: Running) -> None:
+    with running.line({"cam": CameraTiming()}, triggered=False) as conveyor:
+        for number in (0, 60_000, 60_001, 0):
+            conveyor.shot("cam", running.frame("good", number))
+        running.told.wait(4)
+    assert [str(told.reason) for told in running.told] == ["within_limits"] * 4
+
+
+def test_a_listener_that_fails_does_not_stop_the_line(running: Running) -> None:
+    def fail(disposition: Disposition) -> None:
+        Told.append(running.told, disposition)
+        raise ValueError("nobody home")
+
+    running.told.append = fail  # type: ignore[method-assign]
+    with running.line({"cam": CameraTiming()}, triggered=False) as conveyor:
+        for number in range(3):
+            conveyor.shot("cam", running.frame("good", number))
+        conveyor.shot("no such camera", running.frame("good", 3))
+        running.told.wait(3)
+        wait_for(lambda: len(running.alarms) == 4)
+    assert {code for code, _ in running.alarms} == {"not_told", "conveyor_fault"}
+    assert len(running.units()) == 3
 
 
 def test_frames_of_two_cameras_join_a_triggered_unit_and_the_worst_decides(running: Running) -> None:

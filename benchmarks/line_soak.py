@@ -1,0 +1,209 @@
+"""The whole chain under load: triggers at a rate, several frames each, from the trigger to the told disposition.
+
+inspection demo --once && python -m benchmarks.line_soak demo/vial.onnx --seconds 600
+
+Four phases in one run: the bare detector, the rate for so long, three times what the chain can sustain for ten seconds,
+and the rate again. Frames are simulated good units, taken to have come 1 ms after their trigger. Every unit must have
+one disposition and one record, and the archive must verify; otherwise the command fails.
+"""
+
+import itertools
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import click
+import numpy as np
+
+from data.simulator import line as simulated
+from inspection.archive import Archive
+from inspection.combined import load_detector
+from inspection.errors import InspectionError
+from inspection.frames import Frame, Pixels
+from inspection.package import read_package
+from inspection.recipe import PackageRef, Recipe
+from inspection.station import Disposition, Station
+from inspection.verify import verify_archive
+from serve.pipeline.book import Timing
+from serve.pipeline.conveyor import CameraTiming, Conveyor
+from serve.pipeline.inspector import Inspector, ProcessDetector
+
+CAMERA = "camera-1"
+WARM_UP_S = 5.0
+OVERLOAD_S = 10.0
+_POOL = 32
+
+
+@dataclass(frozen=True)
+class Told:
+    """A unit's disposition, and when it was triggered and told, on the monotonic clock."""
+
+    disposition: Disposition
+    opened: float
+    told: float
+
+
+class Chain:
+    """The chain with a source of frames."""
+
+    def __init__(self, package: Path, folder: Path, frames: int, deadline_s: float, lanes: int, threads: int) -> None:
+        product = read_package(package).manifest.product
+        recipe = Recipe(name="soak", version="1.0.0", product=product, package=PackageRef(path=package.resolve()),
+                        deadline_ms=round(deadline_s * 1000))  # fmt: skip
+        self.frames = frames
+        self.detector = load_detector(package, None, "auto", threads)
+        self.inspector = Inspector(recipe, folder, self.detector.runtime, threads, lanes)
+        self.archive = Archive(folder / "archive")
+        detector = ProcessDetector(self.detector, self.inspector, self.inspector.start())
+        self.told: list[Told] = []
+        self._opened: dict[str, float] = {}
+        self.conveyor = Conveyor(
+            Station(recipe, detector, self.archive, time.monotonic), self.inspector,
+            {CAMERA: CameraTiming(frames, 0.0, 0.005)},
+            Timing(deadline_s / 2, deadline_s * 0.8, deadline_s), self._tell, triggered=True,
+            doubt=lambda camera, _: self.conveyor.restarted(camera),
+        )  # fmt: skip
+        self.pool: list[Pixels] = [unit.frame for unit in islice(simulated(product, 0, 0.0, _POOL), _POOL)]
+        self._sequence = itertools.count()
+        self._number = itertools.count()
+        self.conveyor.start()
+
+    def run(self, rate_hz: float, seconds: float) -> list[Told]:
+        """Trigger at a rate for so long, and wait until every unit was told."""
+        first, due = len(self._opened), time.monotonic()
+        wanted = max(1, round(rate_hz * seconds))
+        for _ in range(wanted):
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._unit()
+            due = max(due + 1 / rate_hz, time.monotonic())  # late is not made up for: units do not overtake each other
+        while len(self.told) < first + wanted:
+            time.sleep(0.01)
+        return self.told[first:]
+
+    def _unit(self) -> None:
+        name, at = f"unit-{next(self._number)}", time.monotonic()
+        self._opened[name] = at
+        self.conveyor.trigger(name, at)
+        for _ in range(self.frames):
+            sequence = next(self._sequence)
+            pixels = self.pool[sequence % _POOL].copy()
+            pixels[0, 0] = sequence % 256, sequence // 256 % 256, sequence // 65536 % 256  # each its own file
+            self.conveyor.shot(CAMERA, Frame(pixels, f"frame {sequence}", CAMERA, sequence), at + 0.001)
+
+    def _tell(self, disposition: Disposition) -> None:
+        self.told.append(Told(disposition, self._opened[disposition.unit], time.monotonic()))
+
+    def stop(self) -> None:
+        """Drain and close."""
+        self.conveyor.stop()
+        self.inspector.stop()
+        self.archive.close()
+
+
+@click.command()
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("--rate", default=10.0, show_default=True, help="Units per second.")
+@click.option("--frames", default=4, show_default=True, help="Frames of each unit.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long the rate is held.")
+@click.option("--deadline-ms", default=100.0, show_default=True, help="From the trigger to the told disposition.")
+@click.option("--lanes", default=2, show_default=True, help="Frames looked at side by side.")
+@click.option("--threads", default=1, show_default=True, help="Cores for each frame.")
+def soak(package: Path, rate: float, frames: int, seconds: float, deadline_ms: float, lanes: int, threads: int) -> None:
+    """Time PACKAGE from trigger to disposition."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(package, Path(folder), rate, frames, seconds, deadline_ms / 1000, lanes, threads)
+    except InspectionError as error:
+        raise click.ClickException(f"{error} [{error.code}]") from error
+
+
+def measure(
+    package: Path, folder: Path, rate: float, frames: int, seconds: float, deadline_s: float, lanes: int, threads: int
+) -> None:
+    """Run the phases and print what they measured. Raises ClickException where a unit is not accounted for."""
+    chain = Chain(package, folder, frames, deadline_s, lanes, threads)
+    bare_s = bare(chain, lanes)
+    sustained = 1 / (bare_s * frames)
+    print(f"{package.name} in {chain.detector.runtime}: {lanes} lanes of {threads} threads, {frames} frames a unit")
+    print(f"bare detector: {bare_s * 1000:.1f} ms a frame, {sustained:.1f} units/s\n")
+    print("| phase | units | told p50 ms | p99 | p99.9 | max | late or lost % | memory MB |")
+    print("|---|---|---|---|---|---|---|---|")
+    chain.run(rate, WARM_UP_S)
+    phases = [("rate", rate, seconds), ("3 x overload", 3 * sustained, OVERLOAD_S), ("rate again", rate, WARM_UP_S)]
+    for name, hz, lasts in phases:
+        told = chain.run(hz, lasts)
+        print(row(name, told, memory_mb(chain.inspector.pid)))
+    print()
+    print("recovered", f"{recovery_s(told):.1f} s after the overload")
+    chain.stop()
+    check(chain, folder / "archive")
+
+
+def bare(chain: Chain, lanes: int) -> float:
+    """Seconds a frame of the detector alone, with as many frames side by side: the median of ten rounds."""
+    rounds = [_round(chain, lanes) for _ in range(11)]
+    return float(np.median(rounds[1:]))
+
+
+def _round(chain: Chain, lanes: int) -> float:
+    each = 8
+
+    def work() -> None:
+        for pixels in chain.pool[:each]:
+            chain.detector.find(pixels)
+
+    threads = [threading.Thread(target=work) for _ in range(lanes)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (time.monotonic() - began) / (each * lanes)
+
+
+def row(name: str, told: Sequence[Told], memory: float) -> str:
+    """A line of the table, with the reasons of what did not pass below it."""
+    latencies = np.array([one.told - one.opened for one in told]) * 1000
+    at = [f"{np.percentile(latencies, share):.0f}" for share in (50, 99, 99.9)]
+    reasons = Counter(str(one.disposition.reason) for one in told)
+    missed = sum(reasons[reason] for reason in ("late", "frame_lost", "frame_doubtful", "model_fault"))
+    cells = [name, str(len(told)), *at, f"{latencies.max():.0f}", f"{100 * missed / len(told):.2f}", f"{memory:.0f}"]
+    return f"| {' | '.join(cells)} | {dict(reasons.most_common())}"
+
+
+def recovery_s(told: Sequence[Told]) -> float:
+    """Seconds from the first of these units to the last that was late."""
+    late = [one.opened for one in told if str(one.disposition.reason) == "late"]
+    return max(late, default=told[0].opened) - told[0].opened
+
+
+def memory_mb(*pids: int | None) -> float:
+    """Resident megabytes of this process and these."""
+    total = 0.0
+    for pid in ("self", *pids):
+        status = Path(f"/proc/{pid}/status")
+        lines = status.read_text().splitlines() if pid and status.exists() else []
+        total += sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    return total
+
+
+def check(chain: Chain, archive: Path) -> None:
+    """Raise where triggered units, dispositions and records are not one to one."""
+    found = verify_archive(archive)
+    with Archive(archive, read_only=True) as opened:
+        recorded = [row["unit"] for row in opened.rows("station-1") if row["kind"] == "unit"]
+    told = [one.disposition.unit for one in chain.told]
+    if not found.intact or told != recorded or len(set(told)) != len(told):
+        raise click.ClickException(
+            f"{len(told)} units told, {len(recorded)} on record, in this order: {told == recorded}; {found.problems}"
+        )
+    print(f"{len(told)} units triggered, told and on record; archive intact")
+
+
+if __name__ == "__main__":
+    soak()

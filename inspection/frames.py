@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from inspection.errors import InspectionError
+from inspection.jpegxl import JpegXlUnreadable, decode_jpegxl, is_jpegxl, jpegxl_size
 
 Colour = Literal["rgb", "mono"]
 Pixels = NDArray[np.uint8]
 
-# What OpenCV lists as readable; a dataset folder is searched for these.
+# What OpenCV lists as readable, and what frames are kept in; a dataset folder is searched for these.
 IMAGE_EXTENSIONS = frozenset({
     ".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm",
-    ".pxm", ".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif",
+    ".pxm", ".pnm", ".pfm", ".sr", ".ras", ".tiff", ".tif", ".exr", ".hdr", ".pic", ".gif", ".jxl",
 })  # fmt: skip
 MAX_PIXELS = 100_000_000
 # Only these of Pillow's decoders see bytes that came from outside: some others start programs.
@@ -77,6 +78,8 @@ def decode_frame(data: bytes, name: str, colour: Colour = "rgb") -> Pixels:
     """
     if not data:
         raise FrameUnreadable(f"{name} is empty (0 bytes); a complete image file is needed")
+    if is_jpegxl(data):
+        return _decode_jpegxl(data, name, colour)
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, data, name, colour)
@@ -117,6 +120,8 @@ def is_grey(pixels: Pixels) -> bool:
 
 def image_suffix(data: bytes) -> str:
     """The usual extension of a decodable image's format, whatever the file was called."""
+    if is_jpegxl(data):
+        return ".jxl"
     with Image.open(BytesIO(data), formats=_FORMATS) as image:
         formats = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tiff", "BMP": ".bmp", "WEBP": ".webp"}
         return formats.get(image.format or "", ".img")
@@ -137,10 +142,27 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file() and not path.name.startswith("."))
 
 
+def _decode_jpegxl(data: bytes, name: str, colour: Colour) -> Pixels:
+    """As `decode_frame`, of the bytes in which camera frames are kept."""
+    try:
+        height, width = jpegxl_size(data)
+        _check_size(width, height, name)
+        pixels = decode_jpegxl(data)
+    except JpegXlUnreadable as error:
+        raise FrameUnreadable(f"{name} cannot be read as JPEG XL: {error}") from error
+    mode = "L" if pixels.ndim == 2 else "RGB"
+    if mode != _MODE[colour]:
+        raise FrameWrongFormat(f"{name} is {_MODE_NAMES[mode]}, and {_WANTED[colour]} is inspected")
+    return np.repeat(pixels[:, :, None], 3, axis=2) if mode == "L" else pixels
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise FrameWrongFormat(f"{name} claims {width} x {height} pixels; at most {MAX_PIXELS:,} are inspected")
+
+
 def _check_header(image: Image.Image, data: bytes, name: str, colour: Colour) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        size = f"{image.width} x {image.height}"
-        raise FrameWrongFormat(f"{name} claims {size} pixels; at most {MAX_PIXELS:,} are inspected")
+    _check_size(image.width, image.height, name)
     if getattr(image, "n_frames", 1) > 1:
         raise FrameWrongFormat(f"{name} holds several pictures; save each as a file of its own")
     if _bits_per_channel(image, data) != 8:

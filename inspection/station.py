@@ -11,9 +11,10 @@ from inspection.archive import Archive
 from inspection.detector import FrameDetector
 from inspection.errors import InspectionError
 from inspection.finding import Finding, finite
-from inspection.frames import Frame, encode_png, is_grey
+from inspection.frames import Frame, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.image_finding import find_in_frame
+from inspection.jpegxl import encode_jpegxl
 from inspection.recipe import Recipe
 from inspection.record_findings import CLASSIFIER
 from inspection.records import Draft, Entry, FrameRecord, utc_text
@@ -125,7 +126,7 @@ class Station:
             return frame.encoded, frame.suffix
         # a colour frame that a monochrome package refused keeps its colours
         mono = self.detector.manifest.input.colour == "mono" and is_grey(frame.pixels)
-        return encode_png(frame.pixels[:, :, 0] if mono else frame.pixels), ".png"
+        return encode_jpegxl(frame.pixels[:, :, 0] if mono else frame.pixels), ".jxl"
 
     def _too_late(self, entry: Entry) -> Disposition:
         """The record says PASS, but the unit was gone before it was on the disk: a correction says so."""

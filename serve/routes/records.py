@@ -20,7 +20,8 @@ from serve.service import Service, describe_entry
 
 router = APIRouter(prefix="/api/records", tags=["records"])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff"}
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff",
+          ".jxl": "image/jxl"}  # fmt: skip
 _SHOWN_AS_THEY_ARE = {"image/png", "image/jpeg"}
 # The address names a record, not a content: another archive behind the same address has another image there.
 _FRESH = {"Cache-Control": "no-cache"}

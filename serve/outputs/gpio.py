@@ -1,0 +1,86 @@
+"""Digital lines as files: a stub for a plant's own driver of digital outputs."""
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from inspection.verdict import Outcome
+from serve.outputs.output import Output, OutputFault, OutputOptions, OutputUnavailable, Signal, StationState
+
+PASS, REJECT, RUNNING, HEARTBEAT = "pass", "reject", "running", "heartbeat"
+
+
+class GpioOptions(OutputOptions):
+    """`path` is a folder with one file per line. With `pulse_ms` a verdict's line falls again after so long, and only
+    then does `send` return; without, it holds until the next unit. `timeout_ms` has no use here."""
+
+    path: Path
+    pulse_ms: int | None = Field(default=None, ge=1, le=10_000)
+
+
+class GpioOutput(Output):
+    """Files `pass`, `reject`, `running` and `heartbeat` that hold 0 or 1. Acknowledged means read back."""
+
+    Options: ClassVar[type[OutputOptions]] = GpioOptions
+
+    def __init__(self, name: str, options: OutputOptions, folder: Path) -> None:
+        assert isinstance(options, GpioOptions)
+        self._name, self._pulse_ms = name, options.pulse_ms
+        self._folder = folder / options.path
+        self._beat = False
+
+    def open(self, state: StationState) -> None:
+        if not self._folder.is_dir():
+            raise OutputUnavailable(f"output {self._name!r}: {self._folder} is not a folder; give that of the lines")
+        try:
+            self._set({PASS: False, REJECT: True})
+            self.show(state)
+        except OutputFault as error:
+            raise OutputUnavailable(str(error)) from error
+
+    def send(self, signal: Signal) -> None:
+        line = PASS if signal.outcome is Outcome.PASS else REJECT
+        try:
+            # Both fall first: a receiver sees an edge for each unit, and never both lines up.
+            self._set({PASS: False, REJECT: False})
+            self._set({line: True})
+            if self._pulse_ms is not None:
+                time.sleep(self._pulse_ms / 1000)
+                self._set({line: False})
+        except OutputFault:
+            self._withdraw()
+            raise
+
+    def show(self, state: StationState) -> None:
+        self._beat = not self._beat
+        safe = {} if state.running else {PASS: False, REJECT: True}
+        try:
+            self._set(safe | {RUNNING: state.running, HEARTBEAT: self._beat})
+        except OutputFault:
+            self._withdraw()
+            raise
+
+    def close(self) -> None:
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        for line, value in ((PASS, False), (REJECT, True), (RUNNING, False)):
+            try:
+                self._set({line: value})
+            except OutputFault:
+                continue  # the other lines are still to be put right
+
+    def _set(self, lines: dict[str, bool]) -> None:
+        for line, value in lines.items():
+            path, text = self._folder / line, str(int(value))
+            beside = self._folder / f".{line}.part"
+            try:
+                beside.write_text(text)
+                beside.replace(path)
+                found = path.read_text()
+            except (OSError, ValueError) as error:
+                raise OutputFault(f"output {self._name!r}: {path} cannot be set to {text} ({error})") from error
+            if found != text:
+                raise OutputFault(f"output {self._name!r}: {path} was set to {text} and reads {found[:20]!r}")

@@ -87,7 +87,7 @@ class OpcUaOutput(Output):
         self._state = state
         _refuse_taken(self._options.endpoint, self._owner)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="opcua", daemon=True)
+        self._thread = threading.Thread(target=_turn, args=(self._loop,), name="opcua", daemon=True)
         self._thread.start()
         try:
             self._model = self._run(self._start(state), _START_S)
@@ -131,8 +131,6 @@ class OpcUaOutput(Output):
                 stopping.result(_START_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_S)
-        if not loop.is_running():
-            loop.close()
 
     def _opened(self) -> tuple[Model, StationState]:
         if self._model is None or self._state is None:
@@ -144,6 +142,7 @@ class OpcUaOutput(Output):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
 
     async def _start(self, state: StationState) -> Model:
+        self._acknowledged = asyncio.Event()  # belongs to this loop
         options, folder = self._options, self._folder
         password = read_secret(folder / options.password_file, self._owner) if options.password_file else None
         server = Server(user_manager=_Clients(options.username, password))
@@ -210,6 +209,16 @@ class _Clients(UserManager):
         given = password.decode(errors="replace") if isinstance(password, bytes) else password or ""
         known = hmac.compare_digest(given.encode(), self._password.encode()) and username == self._username
         return User(role=UserRole.User, name=self._username) if known else None
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and end what is left in it."""
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()
 
 
 def _refuse_taken(endpoint: str, owner: str) -> None:

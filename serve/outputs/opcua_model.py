@@ -4,6 +4,7 @@ Browse names and their meaning follow OPC 40100-1 (Machine Vision) where it has 
 """
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError
 
 from inspection.verdict import SHOWN, Outcome
 from serve.outputs.output import OUTCOME_NUMBERS, Signal, StationState
@@ -34,6 +37,10 @@ _STATES = {
     "off": ("Halted", ""),
 }
 _COUNTS = {"units": "Units", Outcome.PASS: "Passed", Outcome.REVIEW: "Review", Outcome.REJECT: "Rejected"}
+
+# A Double and a DateTime have no null of their own.
+_NO_SCORE = math.nan
+_NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 
 Values = dict[str, Any]
 _TYPES: dict[str, ua.VariantType] = {
@@ -95,7 +102,7 @@ def unit_values(signal: Signal, state: StationState) -> Values:
         f"{_RESULT}/Outcome": signal.outcome.value,
         f"{_RESULT}/OutcomeNumber": OUTCOME_NUMBERS[signal.outcome],
         f"{_RESULT}/Reason": signal.reason.value,
-        f"{_RESULT}/Score": fields["score"],
+        f"{_RESULT}/Score": _NO_SCORE if fields["score"] is None else fields["score"],
         f"{_RESULT}/PartId": signal.unit,
         f"{_RESULT}/ResultId": signal.record,
         f"{_RESULT}/ResultState": _COMPLETED if signal.reason in SHOWN else _FAILED,
@@ -128,13 +135,16 @@ class Model:
     nodes: dict[str, Node]
 
     async def write(self, values: Values) -> None:
-        """Write values in their order."""
+        """Write values in their order. Raises UaError where one is refused."""
+        space = self.server.iserver.aspace
+        now = ua.DateTime.now(UTC)
         for path, value in values.items():
-            # None stands for "no such value" and has no type of its own on the wire.
-            variant = ua.Variant(value, _TYPES[path] if value is not None else ua.VariantType.Null)
-            now = ua.DateTime.now(UTC)
+            variant = ua.Variant(value, _TYPES[path])
             written = ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now)
-            await self.server.write_attribute_value(self.nodes[path].nodeid, written)
+            # Not by the server's own method: that one does not say whether the value was taken.
+            status = await space.write_attribute_value(self.nodes[path].nodeid, AttributeIds.Value, written)
+            if not status.is_good():
+                raise UaError(f"{path} does not take {value!r}: {status.name}")
 
 
 async def build_model(server: Server) -> Model:
@@ -157,9 +167,9 @@ async def build_model(server: Server) -> Model:
     return Model(server, nodes)
 
 
-def _utc(text: str) -> datetime | None:
-    """The time in a text, in UTC; None where it is none, as a time must not cost a unit its signal."""
+def _utc(text: str) -> datetime:
+    """The time in a text; OPC UA's null where it is none, as a time must not cost a unit its signal."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        return None
+        return _NO_TIME

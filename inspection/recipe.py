@@ -47,6 +47,20 @@ class CameraConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
+class OutputConfig(BaseModel):
+    """An output by its kind; the other keys are the options of that kind, checked when it is made."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    name: str = "output-1"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;

@@ -31,7 +31,7 @@ def broker_program() -> str:
 
 
 class Broker(Receiver):
-    """mosquitto on a port; `settings` are further lines of its configuration. All that is published is in `heard`."""
+    """mosquitto on a port; `settings` are further lines of its configuration. What nodes publish is in `heard`."""
 
     _UNIT: ClassVar = {
         "number": "Number", "unit": "Id", "outcome": "Outcome", "reason": "Reason", "score": "Score",
@@ -75,7 +75,9 @@ class Broker(Receiver):
         self._watcher = watcher
 
     def _hear(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        self.heard.append((message.topic.split("/")[2], decode(message.payload)))
+        kind = message.topic.split("/")[2]
+        if kind != "NCMD":
+            self.heard.append((kind, decode(message.payload)))
 
     def command(self, payload: bytes, node: str) -> None:
         """Publish a command to a node."""
@@ -97,7 +99,7 @@ class Broker(Receiver):
 
     def kinds(self) -> list[str]:
         """The kinds of the nodes' messages."""
-        return [kind for kind, _ in self.heard if kind != "NCMD"]
+        return [kind for kind, _ in self.heard]
 
     def of(self, kind: str) -> list[Payload]:
         """The messages of a kind."""

@@ -15,15 +15,30 @@ from serve.outputs.output import OUTCOME_NUMBERS
 from tests.serve.output_receivers import Loop, Receiver, Result
 
 
-class Plc(Receiver):
+class Controller(Receiver):
+    """Has an event loop; `muted`, it acknowledges nothing."""
+
+    def __init__(self) -> None:
+        self._loop, self.muted = Loop(), False
+
+    def mute(self, muted: bool) -> None:
+        self.muted = muted
+
+    def end(self) -> None:
+        super().end()
+        self._loop.end()
+
+
+class Plc(Controller):
     """A Modbus TCP server that echoes the number once exactly one coil is up."""
 
     carries = ("number", "outcome")
     ECHO = 100
 
     def __init__(self, port: int) -> None:
-        self._port, self._loop, self._server = port, Loop(), None
-        self.coils, self.registers, self.muted = [False, False], [0] * 14, False
+        super().__init__()
+        self._port, self._server = port, None
+        self.coils, self.registers = [False, False], [0] * 14
         self.echo = [0, 0]
         self.on_coils: Callable[[], None] | None = None
         self.options = {"host": "127.0.0.1", "port": port, "acknowledge_register": self.ECHO}
@@ -57,13 +72,6 @@ class Plc(Receiver):
     def stop(self) -> None:
         self._loop.run(self._server.shutdown())
 
-    def end(self) -> None:
-        super().end()
-        self._loop.end()
-
-    def mute(self, muted: bool) -> None:
-        self.muted = muted
-
     def unit(self) -> dict[str, Any]:
         outcomes = {number: outcome.value for outcome, number in OUTCOME_NUMBERS.items()}
         high, low, outcome = self.registers[:3]
@@ -76,7 +84,7 @@ class Plc(Receiver):
         return self.registers[3] == 2
 
 
-class OpcUaClient(Receiver):
+class OpcUaClient(Controller):
     """Subscribes to the number, reads the rest and acknowledges; a lost connection is no permit."""
 
     _RESULT: ClassVar = {
@@ -87,7 +95,9 @@ class OpcUaClient(Receiver):
 
     def __init__(self, port: int) -> None:
         self.endpoint = f"opc.tcp://127.0.0.1:{port}/inspection"
-        self._loop, self._client, self.muted, self._unit = Loop(), None, False, dict[str, Any]()
+        super().__init__()
+        self.prepare: Callable[[Client], Coroutine[Any, Any, None]] | None = None
+        self._client, self._unit = None, dict[str, Any]()
         self._permit = False
         self.options = {"endpoint": self.endpoint}
 
@@ -100,6 +110,8 @@ class OpcUaClient(Receiver):
 
     async def _connect(self) -> None:
         client = Client(self.endpoint, timeout=10, watchdog_intervall=60)
+        if self.prepare is not None:
+            await self.prepare(client)
         await client.connect()
         self._client, self._index = client, await client.get_namespace_index(NAMESPACE)
         subscription = await client.create_subscription(10, self)
@@ -128,13 +140,6 @@ class OpcUaClient(Receiver):
             self._permit = False
             with contextlib.suppress(Exception):  # the server may have gone first
                 self._loop.run(client.disconnect())
-
-    def end(self) -> None:
-        super().end()
-        self._loop.end()
-
-    def mute(self, muted: bool) -> None:
-        self.muted = muted
 
     def unit(self) -> dict[str, Any]:
         return self._unit

@@ -12,42 +12,21 @@ from typing import Any
 import pytest
 
 from inspection.config import ConfigInvalid
-from inspection.recipe import OutputConfig
-from inspection.verdict import Outcome, Reason
+from inspection.verdict import Outcome
 from serve.outputs import (
     OUTPUTS,
-    Alarm,
     Output,
     OutputFault,
     OutputUnavailable,
     Signal,
-    StationState,
     make_output,
     open_output,
 )
 from tests.serve.output_broker import Broker
 from tests.serve.output_controllers import OpcUaClient, Plc
+from tests.serve.output_examples import LOST, PASSED, REVIEWED, STATE, TIMEOUT_MS, config_of
 from tests.serve.output_receivers import Lines, Receiver, WebServer
 from tests.serve.serving import wait_for
-
-TIMEOUT_MS = 1500
-ALARM = Alarm("camera_lost", "no frame for 5 s", "2026-01-02T03:04:05+00:00")
-STATE = StationState(
-    "station-1",
-    "vials 1.0.0",
-    "vial",
-    None,
-    "vial 2.0.0 abc",
-    "running",
-    (ALARM,),
-    {"units": 3, "PASS": 2, "REJECT": 1},
-)
-PASSED = Signal(
-    1, "unit-7", Outcome.PASS, Reason.WITHIN_LIMITS, 1.25, "2026-01-02T03:04:05.678901+00:00", "station-1/70000"
-)
-REVIEWED = replace(PASSED, outcome=Outcome.REVIEW, reason=Reason.ABOVE_REVIEW_LIMIT, score=3.5)
-LOST = replace(PASSED, unit="unit-ü", outcome=Outcome.REJECT, reason=Reason.FRAME_LOST, score=None, record=None)
-
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "gpio": {"path": "lines"},
@@ -68,10 +47,6 @@ def receiver_of(kind: str, folder: Path, port: int) -> Receiver:
         "webhook": lambda: WebServer(port),
     }
     return makers[kind]()
-
-
-def config_of(kind: str, **options: Any) -> OutputConfig:
-    return OutputConfig.model_validate({"kind": kind, "name": "gate", "timeout_ms": TIMEOUT_MS} | options)
 
 
 class Link:

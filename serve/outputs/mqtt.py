@@ -120,6 +120,7 @@ class MqttOutput(Output):
             death.wait_for_publish(self._options.timeout_ms / 1000)
             if death.is_published():
                 client.disconnect()  # politely: the will is not published as well
+                client.loop_stop()  # which waits until the disconnect has left
 
     def _deadline(self) -> float:
         return time.monotonic() + self._options.timeout_ms / 1000
@@ -188,8 +189,13 @@ class MqttOutput(Output):
     def _publish(self, kind: str, metrics: list[Metric], deadline: float) -> None:
         assert self._client is not None
         with self._lock:
-            self._sequence = (self._sequence + 1) % 256
-            said = self._client.publish(self._topic(kind), encode(metrics, self._sequence, _now_ms()), qos=1)
+            following = (self._sequence + 1) % 256
+            try:
+                payload = encode(metrics, following, _now_ms())
+            except (TypeError, ValueError) as error:
+                raise OutputFault(f"{self._owner} cannot be told what is no text or number ({error})") from error
+            self._sequence = following
+            said = self._client.publish(self._topic(kind), payload, qos=1)
         self._acknowledged(said, deadline)
 
     def _acknowledged(self, said: MQTTMessageInfo, deadline: float) -> None:

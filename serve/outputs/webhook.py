@@ -36,9 +36,10 @@ class WebhookOutput(Output):
 
     def open(self, state: StationState) -> None:
         options = self._options
-        headers = {}
+        headers: dict[bytes, bytes] = {}
         if options.token_file is not None:
-            headers["Authorization"] = f"Bearer {read_secret(self._folder / options.token_file, self._owner)}"
+            token = read_secret(self._folder / options.token_file, self._owner)
+            headers[b"Authorization"] = f"Bearer {token}".encode()
         ca_file = self._folder / options.ca_file if options.ca_file is not None else None
         # No redirects, and no proxy from the environment: signals go to the recipe's host and nowhere else.
         self._client = httpx.AsyncClient(

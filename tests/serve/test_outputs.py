@@ -22,10 +22,8 @@ from serve.outputs import (
     make_output,
     open_output,
 )
-from tests.serve.output_broker import Broker
-from tests.serve.output_controllers import OpcUaClient, Plc
 from tests.serve.output_examples import LOST, PASSED, REVIEWED, STATE, TIMEOUT_MS, config_of
-from tests.serve.output_receivers import Lines, Receiver, WebServer
+from tests.serve.output_registry import receiver_of
 from tests.serve.serving import wait_for
 
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -36,17 +34,6 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "webhook": {"url": "http://plant/units"},
 }
 MISSPELT = {"gpio": "pth", "modbus": "hots", "mqtt": "hst", "opcua": "endpont", "webhook": "ulr"}
-
-
-def receiver_of(kind: str, folder: Path, port: int) -> Receiver:
-    makers: dict[str, Callable[[], Receiver]] = {
-        "gpio": lambda: Lines(folder),
-        "modbus": lambda: Plc(port),
-        "mqtt": lambda: Broker(folder, port),
-        "opcua": lambda: OpcUaClient(port),
-        "webhook": lambda: WebServer(port),
-    }
-    return makers[kind]()
 
 
 class Link:

@@ -1,6 +1,7 @@
 """A PLC that is told of each unit over Modbus TCP: coils permit or reject, registers say which unit."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -28,6 +29,9 @@ STATE_NUMBERS = {"off": 0, "ready": 1, "running": 2, "stopped": 3, "failed": 4, 
 _OTHER_STATE = 9
 _SAFE = (False, True)
 _POLL_S = 0.002
+# Shares of the timeout: no new request after the first, no answer awaited after the second, the rest for taking the
+# permit back, so that a fault too is told in time.
+_WORK, _ANSWER, _UNDO = 0.7, 0.8, 0.2
 
 
 class ModbusOptions(OutputOptions):
@@ -51,6 +55,10 @@ class ModbusOptions(OutputOptions):
         return self
 
 
+class _Late(TimeoutError):
+    """The time is up, and no request is under way."""
+
+
 class ModbusOutput(Output):
     """A client of the PLC. Acknowledged means that the writes were answered and, with a register for it, echoed."""
 
@@ -63,7 +71,7 @@ class ModbusOutput(Output):
         self._runner: asyncio.Runner | None = None
         self._client: AsyncModbusTcpClient | None = None
         self._state: StationState | None = None
-        self._beat = 0
+        self._beat, self._deadline = 0, 0.0
 
     def open(self, state: StationState) -> None:
         self._runner = asyncio.Runner()
@@ -106,20 +114,33 @@ class ModbusOutput(Output):
             raise OutputFault(f"{self._owner} cannot be told ({error})") from error
 
     async def _in_time(self, work: Coroutine[Any, Any, None]) -> None:
-        # A quarter of the time is kept for taking the permit back, so that a fault too is told in time.
         seconds = self._options.timeout_ms / 1000
         try:
-            async with asyncio.timeout(0.75 * seconds):
-                await work
-        except (ModbusException, OSError, TimeoutError):
-            try:
-                async with asyncio.timeout(0.25 * seconds):
-                    if self._client is not None and self._client.connected:
-                        await self._coils(_SAFE)
-            except (ModbusException, OSError, TimeoutError):
-                pass  # whoever does not answer sees no heartbeat either
+            await self._until(work, _WORK * seconds, _ANSWER * seconds)
+        except (ModbusException, OSError, TimeoutError) as error:
+            # Whoever does not answer this either sees no heartbeat.
+            with contextlib.suppress(ModbusException, OSError, TimeoutError):
+                await self._until(self._withdraw(clean=isinstance(error, _Late)), _UNDO * seconds, _UNDO * seconds)
             await self._drop()
             raise
+
+    async def _until(self, work: Coroutine[Any, Any, None], no_request_after_s: float, end_s: float) -> None:
+        self._deadline = asyncio.get_running_loop().time() + no_request_after_s
+        async with asyncio.timeout(end_s):
+            await work
+
+    async def _withdraw(self, *, clean: bool) -> None:
+        # Behind a request that is still to be answered a PLC may lose the next one: on a new connection it does not.
+        if not clean:
+            await self._drop()
+        await self._connect()
+        await self._coils(_SAFE)
+
+    def _check_time(self) -> None:
+        # Between requests, so that none is cut off where the PLC answers and only does not echo. Nor would a timeout
+        # alone do: before Python 3.12 the library's wait_for swallows it where an answer comes at the same moment.
+        if asyncio.get_running_loop().time() > self._deadline:
+            raise _Late
 
     async def _connect(self) -> AsyncModbusTcpClient:
         for _ in range(3):  # the loop stood still since the last call: let it see that the other side has hung up
@@ -174,6 +195,7 @@ class ModbusOutput(Output):
             await asyncio.sleep(_POLL_S)
 
     async def _echo(self) -> int:
+        self._check_time()
         assert self._client is not None
         assert self._options.acknowledge_register is not None
         answer = _good(
@@ -185,11 +207,13 @@ class ModbusOutput(Output):
         return int(high << 16 | low)
 
     async def _coils(self, values: tuple[bool, bool]) -> None:
+        self._check_time()
         assert self._client is not None
         options = self._options
         _good(await self._client.write_coils(options.coils, list(values), device_id=options.device_id))
 
     async def _registers(self, first: int, words: list[int]) -> None:
+        self._check_time()
         assert self._client is not None
         options = self._options
         _good(await self._client.write_registers(options.registers + first, words, device_id=options.device_id))

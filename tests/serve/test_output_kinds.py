@@ -60,6 +60,18 @@ def test_modbus_echo_of_an_earlier_run_acknowledges_nothing(plc: Plc, recipe_fil
     output.close()
 
 
+def test_modbus_permit_is_taken_back_at_any_moment_of_the_wait(plc: Plc, recipe_file: Path) -> None:
+    # Time ran out now between two requests, now within one, which once hung for ever or left the permit.
+    output = open_output(config_of("modbus", **plc.options, timeout_ms=400), recipe_file, STATE)
+    plc.muted = True
+    for number in range(1, 5):
+        with pytest.raises(OutputFault, match="did not acknowledge"):
+            output.send(replace(PASSED, number=number))
+        assert not plc.permits()
+        assert plc.unit()["number"] == number
+    output.close()
+
+
 def test_modbus_registers_tell_of_the_station(plc: Plc, recipe_file: Path) -> None:
     output = open_output(config_of("modbus", **plc.options), recipe_file, STATE)
     assert plc.registers[3:] == [2, 1, 1, 0, 3, 0, 2, 0, 0, 0, 1]

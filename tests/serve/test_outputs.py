@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from inspection.config import ConfigInvalid
+from inspection.recipe import OutputConfig
 from inspection.verdict import Outcome
 from serve.outputs import (
     OUTPUTS,
@@ -22,6 +25,7 @@ from serve.outputs import (
     make_output,
     open_output,
 )
+from tests.conftest import ROOT
 from tests.serve.output_examples import LOST, PASSED, REVIEWED, STATE, TIMEOUT_MS, config_of
 from tests.serve.output_registry import receiver_of
 from tests.serve.serving import wait_for
@@ -163,3 +167,14 @@ def test_senseless_timeout_is_refused(kind: str, timeout: object, recipe_file: P
 def test_unknown_kind_says_which_there_are(recipe_file: Path) -> None:
     with pytest.raises(ConfigInvalid, match="no kind 'profinet'; choose one of gpio, modbus, mqtt, opcua, webhook"):
         make_output(config_of("profinet"), recipe_file)
+
+
+def test_the_page_shows_one_of_each_kind_as_it_can_be_configured(recipe_file: Path) -> None:
+    page = (ROOT / "serve" / "outputs" / "README.md").read_text()
+    shown = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    for keys in shown:
+        make_output(OutputConfig.model_validate(keys), recipe_file)
+    assert sorted(keys["kind"] for keys in shown) == sorted(OUTPUTS)
+    for kind, output in OUTPUTS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{kind}`"))
+        assert output.Options.model_fields.keys() <= {"timeout_ms"} | set(re.findall(r"`(\w+)`", row))

@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint tests browser clean
+.PHONY: demo test lint tests browser broker clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/inspection demo
 
-test: $(VENV)/.dev browser
+test: $(VENV)/.dev browser broker
 	$(MAKE) --no-print-directory lint tests
 
 lint:
@@ -41,6 +41,13 @@ browser:
 	  echo "Installing Chromium for the tests of the page"; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	} || echo "Chromium could not be installed: the tests of the page say so"
+
+# Outputs are tested with a real MQTT broker. Elsewhere than on Debian, install mosquitto by hand.
+broker:
+	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || { \
+	  echo "Installing mosquitto for the tests of the outputs"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto >/dev/null; \
+	} || echo "mosquitto could not be installed: the tests of the outputs say so"
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -58,6 +58,8 @@ class FrameWrongFormat(InspectionError):
 class Frame:
     """One image from one camera. `pixels` is HWC uint8 RGB; `encoded` is the file it came as, if it came as one.
 
+    `sequence` is the camera's own count where it has one, so that a gap is a lost frame, and counts from 0 otherwise.
+    `captured_at` is the host's time, `hardware_time_ns` the camera's own clock, which began whenever it did.
     `truth` is "good" or a defect's name where it is known beforehand: a simulated or a challenge-kit unit.
     """
 
@@ -69,6 +71,7 @@ class Frame:
     encoded: bytes | None = None
     suffix: str = ".png"
     truth: str | None = None
+    hardware_time_ns: int | None = None
 
 
 def decode_frame(data: bytes, name: str, colour: Colour = "rgb") -> Pixels:

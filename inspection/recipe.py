@@ -47,6 +47,20 @@ class CameraConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
+class OutputConfig(BaseModel):
+    """An output by its kind; the other keys are the options of that kind, checked when it is made."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    name: str = "output-1"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
 class TriggerConfig(BaseModel):
     """What opens units, by its kind; the other keys are the options of that kind, checked when it is opened."""
 

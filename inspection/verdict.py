@@ -31,6 +31,7 @@ class Reason(StrEnum):
     FRAME_WRONG_FORMAT = "frame_wrong_format"
     FRAME_WRONG_GEOMETRY = "frame_wrong_geometry"
     FRAME_LOST = "frame_lost"
+    FRAME_FROZEN = "frame_frozen"
     FRAME_EXTRA = "frame_extra"
     FRAME_DOUBTFUL = "frame_doubtful"
     QUEUE_FULL = "queue_full"

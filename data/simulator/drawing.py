@@ -30,6 +30,11 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, *purpose.encode()])
 
 
+def sensor_stream(seed: int, view: int) -> np.random.Generator:
+    """The sensor's noise: another for each view of a unit."""
+    return stream(seed, f"sensor {view}" if view else "sensor")
+
+
 @dataclass(frozen=True)
 class Placement:
     """Maps the reference drawing into the frame: shift (reference units), angle (radians) and zoom."""

@@ -24,10 +24,11 @@ def check_seed(seed: int) -> None:
         raise BadSeed(msg)
 
 
-def render(product: str, seed: int, defect: str | None = None, size: Size | None = None) -> Unit:
+def render(product: str, seed: int, defect: str | None = None, size: Size | None = None, view: int = 0) -> Unit:
     """Draw one unit: the good unit of this seed, or that same unit with one defect.
 
-    size is (width, height) in pixels, the product's own by default. The same arguments give the same bytes.
+    size is (width, height) in pixels, the product's own by default; each view of a unit has other sensor noise. The
+    same arguments give the same bytes.
     Raises UnknownProduct, UnknownDefect, BadSeed or BadFrameSize (all ValueError).
     """
     recipe = product_named(product)
@@ -39,5 +40,5 @@ def render(product: str, seed: int, defect: str | None = None, size: Size | None
     if min(width, height) < SMALLEST_SIDE:
         msg = f"The frame size is {width} x {height} pixels; each side must be at least {SMALLEST_SIDE}."
         raise BadFrameSize(msg)
-    frame, mask = recipe.render(seed, defect, (width, height))
+    frame, mask = recipe.render(seed, defect, (width, height), view)
     return Unit(frame=frame, mask=mask, product=product, defect=defect, seed=seed)

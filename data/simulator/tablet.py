@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.simulator import tablet_defects
-from data.simulator.drawing import Curve, Field, Light, Placement, cloud, cover, expose, soften, stream
+from data.simulator.drawing import Curve, Field, Light, Placement, cloud, cover, expose, sensor_stream, soften, stream
 from data.simulator.tablet_defects import RADIUS, Blank
 from data.simulator.unit import Defect, Product, Size
 
@@ -145,7 +145,9 @@ def _shadow(silhouette: Field, placement: Placement) -> Field:
     return np.asarray(cv2.resize(soft, placement.size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def render_tablet(seed: int, defect: str | None, size: Size) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def render_tablet(
+    seed: int, defect: str | None, size: Size, view: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The tablet with this seed, good or with one defect: frame (HWC uint8 RGB) and mask (HW bool)."""
     placement, look = _good(seed, size)
     blank = _blank(placement, seed)
@@ -160,7 +162,7 @@ def render_tablet(seed: int, defect: str | None, size: Size) -> tuple[NDArray[np
     if blank.stain is not None:
         for plane, white, colour in zip(light, look.whiteness, blank.stain.colour, strict=True):
             plane += face * blank.stain.strength * np.float32(colour - white)
-    return expose(light, stream(seed, "sensor"), blur=0.6, noise=1.4), mark > tablet_defects.MARK
+    return expose(light, sensor_stream(seed, view), blur=0.6, noise=1.4), mark > tablet_defects.MARK
 
 
 TABLET = Product(

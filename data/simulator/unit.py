@@ -12,8 +12,8 @@ from inspection.errors import InspectionError
 Severity = Literal["critical", "major", "minor"]
 Size = tuple[int, int]
 
-# Takes (seed, defect or None, (width, height)); gives (frame HWC uint8 RGB, mask HW bool).
-RenderFunction = Callable[[int, str | None, Size], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+# Takes (seed, defect or None, (width, height), view); gives (frame HWC uint8 RGB, mask HW bool).
+RenderFunction = Callable[[int, str | None, Size, int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 
 
 @dataclass(frozen=True)

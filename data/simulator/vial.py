@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.simulator import vial_defects, vial_parts
-from data.simulator.drawing import Placement, expose, stream
+from data.simulator.drawing import Placement, expose, sensor_stream, stream
 from data.simulator.unit import Defect, Product, Size
 from data.simulator.vial_canvas import AXIS_X, BASE_Y, BODY, Canvas, Look
 
@@ -34,7 +34,9 @@ def _good(seed: int, size: Size) -> tuple[Placement, Look]:
     return placement, look
 
 
-def render_vial(seed: int, defect: str | None, size: Size) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def render_vial(
+    seed: int, defect: str | None, size: Size, view: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The vial with this seed, good or with one defect: frame (HWC uint8 RGB) and mask (HW bool)."""
     placement, look = _good(seed, size)
     rng = stream(seed, f"defect {defect}")
@@ -63,7 +65,7 @@ def render_vial(seed: int, defect: str | None, size: Size) -> tuple[NDArray[np.u
         vial_parts.open_neck(vial, inside, look)
     else:
         vial_parts.cap(vial, inside, look)
-    return expose(light, stream(seed, "sensor"), blur=0.6, noise=1.3), mark > vial_defects.MARK
+    return expose(light, sensor_stream(seed, view), blur=0.6, noise=1.3), mark > vial_defects.MARK
 
 
 VIAL = Product(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from inspection.config import ConfigInvalid, validate
 from inspection.recipe import CameraConfig
-from serve.cameras.camera import Camera, CameraUnavailable, Fault, Shot
+from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot
 from serve.cameras.folder import FolderCamera
 from serve.cameras.opencv import OpenCvCamera
 from serve.cameras.simulator import SimulatorCamera
@@ -18,11 +18,17 @@ CAMERAS: dict[str, type[Camera]] = {
 
 def open_camera(config: CameraConfig, recipe_file: Path) -> Camera:
     """The camera a recipe asks for. Raises ConfigInvalid for wrong options, CameraUnavailable where it is not there."""
+    kind, options = camera_options(config, recipe_file)
+    return kind(config.name, options, recipe_file.parent)
+
+
+def camera_options(config: CameraConfig, recipe_file: Path) -> tuple[type[Camera], CameraOptions]:
+    """A camera's class and its options, before it is opened. Raises ConfigInvalid."""
     where = f"{recipe_file}: camera {config.name!r}"
     if config.kind not in CAMERAS:
         raise ConfigInvalid(f"{where}: there is no kind {config.kind!r}; choose one of {', '.join(sorted(CAMERAS))}")
     kind = CAMERAS[config.kind]
-    return kind(config.name, validate(config.options, kind.Options, f"{where} ({config.kind})"), recipe_file.parent)
+    return kind, validate(config.options, kind.Options, f"{where} ({config.kind})")
 
 
-__all__ = ["CAMERAS", "Camera", "CameraUnavailable", "Fault", "Shot", "open_camera"]
+__all__ = ["CAMERAS", "Camera", "CameraUnavailable", "Fault", "Shot", "camera_options", "open_camera"]

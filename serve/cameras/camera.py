@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from inspection.errors import InspectionError
 from inspection.frames import Frame
@@ -24,19 +24,50 @@ class CameraUnavailable(InspectionError):
 
 @dataclass(frozen=True)
 class Fault:
-    """A unit went by and there is no usable frame of it: it is rejected for `reason`."""
+    """There is no usable frame where one should be: its unit is rejected for `reason`. `sequence` is the frame's place
+    in the camera's count, where it is known."""
 
     reason: Reason
     message: str
+    sequence: int | None = None
 
 
 Shot = Frame | Fault
 
 
+def _off_or_repeated(count: int) -> int:
+    if count == 1:
+        msg = "one frame alone cannot be frozen; it must be 2 or more, or 0 for never"
+        raise ValueError(msg)
+    return count
+
+
+FrozenAfter = Annotated[int, Field(ge=0), AfterValidator(_off_or_repeated)]
+_Side = Annotated[int, Field(ge=1)]
+
+
 class CameraOptions(BaseModel):
-    """Base of a kind's options: unknown keys are refused. Relative paths are seen from the recipe's folder."""
+    """What every kind has: unknown keys are refused. Relative paths are seen from the recipe's folder.
+
+    A camera without a frame for `silence_s` is silent (left out: it may wait for triggers as long as it likes). From
+    the `frozen_after`-th identical frame in a row it is frozen (0: never). Frames have the shape `expect`, [height,
+    width], or else that of the first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    silence_s: float | None = Field(default=None, gt=0, le=3600)
+    frozen_after: FrozenAfter = 3
+    expect: tuple[_Side, _Side] | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a camera is watched for; see `CameraOptions`."""
+
+    silence_s: float | None
+    frozen_after: int
+    expect: tuple[int, int] | None
 
 
 class Camera(ABC):
@@ -47,6 +78,11 @@ class Camera(ABC):
     @abstractmethod
     def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:
         """Open it; `folder` is the recipe's. Raises CameraUnavailable."""
+
+    @classmethod
+    def watched(cls, options: CameraOptions) -> Watched:
+        """What to watch for, given its options."""
+        return Watched(options.silence_s, options.frozen_after, options.expect)
 
     @abstractmethod
     def shots(self, stop: threading.Event) -> Iterator[Shot]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from inspection.errors import InspectionError
 from inspection.frames import Colour, list_images, read_frame
 from inspection.verdict import Reason, reason_for
-from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot, paced
+from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, FrozenAfter, Shot, paced
 
 
 class FolderOptions(CameraOptions):
@@ -20,6 +20,7 @@ class FolderOptions(CameraOptions):
     rate_hz: float = Field(default=2.0, gt=0, le=1000)
     loop: bool = False
     colour: Colour = "rgb"
+    frozen_after: FrozenAfter = 0
 
 
 class FolderCamera(Camera):
@@ -45,4 +46,4 @@ class FolderCamera(Camera):
             try:
                 yield read_frame(path, self._options.colour, camera=self._name, sequence=number)
             except InspectionError as error:
-                yield Fault(reason_for(error.code, Reason.FRAME_UNREADABLE), str(error))
+                yield Fault(reason_for(error.code, Reason.FRAME_UNREADABLE), str(error), number)

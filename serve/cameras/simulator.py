@@ -7,19 +7,22 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from data.simulator import line
+from data.simulator import line, render
 from inspection.frames import Frame
-from serve.cameras.camera import Camera, CameraOptions, Shot, paced
+from serve.cameras.camera import Camera, CameraOptions, FrozenAfter, Shot, paced
 
 
 class SimulatorOptions(CameraOptions):
-    """`count` units (endless if left out) at `rate_hz`, a share `defect_rate` of them defective."""
+    """`count` units (endless if left out) at `rate_hz`, a share `defect_rate` of them defective, each seen `frames`
+    times: the same unit with other sensor noise."""
 
     product: Literal["vial", "tablet"] = "vial"
     rate_hz: float = Field(default=4.0, gt=0, le=1000)
     defect_rate: float = Field(default=0.2, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)
+    frames: int = Field(default=1, ge=1, le=100)
+    frozen_after: FrozenAfter = 0
 
 
 class SimulatorCamera(Camera):
@@ -35,5 +38,8 @@ class SimulatorCamera(Camera):
         chosen = self._options
         units = line(chosen.product, chosen.seed, chosen.defect_rate, chosen.count)
         for number, unit in zip(paced(chosen.rate_hz, stop), units, strict=False):
-            name = f"{chosen.product} {number}"
-            yield Frame(unit.frame, name, self._name, number, truth=unit.defect or "good")
+            for view in range(chosen.frames):
+                name = f"{chosen.product} {number}" + (f" view {view}" if chosen.frames > 1 else "")
+                seen = render(unit.product, unit.seed, unit.defect, view=view) if view else unit
+                sequence = number * chosen.frames + view
+                yield Frame(seen.frame, name, self._name, sequence, truth=unit.defect or "good")

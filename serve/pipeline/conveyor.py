@@ -212,8 +212,7 @@ class Conveyor:
             self._place(joiner.opened(self._number, at), now)
 
     def _join(self, camera: str, shot: Shot, at: float, now: float) -> None:
-        sequence = shot.sequence if isinstance(shot, Frame) else None
-        self._place(self._joiners[camera].shot((camera, shot), sequence, at), now)
+        self._place(self._joiners[camera].shot((camera, shot), shot.sequence, at), now)
 
     def _place(self, placed: list[Placed[tuple[str, Shot]]], now: float) -> None:
         for one in placed:
@@ -232,7 +231,7 @@ class Conveyor:
 
     def _open_by_frame(self, camera: str, shot: Shot, at: float, now: float) -> None:
         """Every so many of the camera's count are a unit; a gap in the count may be units that went by unseen."""
-        sequence = shot.sequence if isinstance(shot, Frame) else self._expected
+        sequence = self._expected if shot.sequence is None else shot.sequence
         if self._base is None or not 0 <= sequence - self._expected <= _MOST_LOST * self._cameras[camera].frames:
             self._base, self._base_unit = sequence, self._number + 1
         number = self._base_unit + (sequence - self._base) // self._cameras[camera].frames

@@ -29,6 +29,10 @@ class WorkerFailed(InspectionError):
 
     code = "worker_failed"
 
+    def __init__(self, message: str, refused: "Refused | None" = None) -> None:
+        super().__init__(message)
+        self.refused = refused  # what the process itself said, where it could
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -57,7 +61,7 @@ class Backoff:
 
     def pause_s(self, deaths: int) -> float:
         """Before the restart after so many deaths in a row, 1 or more."""
-        return float(min(self.longest_s, self.first_s * 2 ** (deaths - 1)))
+        return float(min(self.longest_s, self.first_s * 2 ** min(deaths - 1, 60)))  # 2**1024 is no float any more
 
 
 class Worker:
@@ -92,6 +96,7 @@ class Worker:
         self._watch = threading.Thread(target=self._watch_it, name=f"watch {name}", daemon=True)
         self._sender = threading.Thread(target=self._send_all, name=f"send {name}", daemon=True)
         self._restarts = 0
+        self._unwanted = ""
 
     @property
     def pid(self) -> int | None:
@@ -109,7 +114,7 @@ class Worker:
         said = self._spawn()
         if isinstance(said, Refused):
             self._end_process()
-            raise WorkerFailed(f"{self.name} cannot start: {said.message}")
+            raise WorkerFailed(f"{self.name} cannot start: {said.message}", said)
         self._up(said)
         self._sender.start()
         self._watch.start()
@@ -122,6 +127,10 @@ class Worker:
             return False
         self._outbox.put((connection, message))
         return True
+
+    def restart(self, why: str) -> None:
+        """Have it killed and started again, soon; `down` is told why."""
+        self._unwanted = why
 
     def stop(self, patience_s: float = _STOP_S) -> None:
         """End it: it is sent None, and killed where it has not ended after `patience_s`. Not for a callback to call."""
@@ -189,7 +198,10 @@ class Worker:
         """Hand on messages until the worker is gone; returns why."""
         connection = self._connection
         assert connection is not None
+        self._unwanted = ""  # what it was not wanted for went with the one before
         while not self._stop.is_set():
+            if self._unwanted:
+                return self._unwanted
             try:
                 if connection.poll(_LOOK_S):
                     self._message(connection.recv())

@@ -15,7 +15,7 @@ def recipe_file(tmp_path: Path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Gives a port of the loopback interface that nobody listens on."""
 

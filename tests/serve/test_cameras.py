@@ -138,3 +138,16 @@ def test_simulator_frames_carry_the_truth_and_come_again(recipe_file: Path) -> N
 
 def test_simulator_ends_after_its_count(recipe_file: Path) -> None:
     assert len(take(camera_of("simulator", recipe_file, rate_hz=1000, count=3))) == 3
+
+
+def test_simulator_shows_a_unit_as_often_as_asked_each_time_a_little_other(recipe_file: Path) -> None:
+    options = {"rate_hz": 1000, "defect_rate": 0.5, "seed": 3}
+    single = only_frames(take(camera_of("simulator", recipe_file, **options, count=6)))
+    views = only_frames(take(camera_of("simulator", recipe_file, **options, count=6, frames=3)))
+    assert [frame.sequence for frame in views] == list(range(18))
+    assert [frame.truth for frame in views] == [frame.truth for frame in single for _ in range(3)]
+    for unit, first, second, third in zip(single, views[::3], views[1::3], views[2::3], strict=True):
+        assert np.array_equal(unit.pixels, first.pixels)
+        for one, other in ((first, second), (second, third)):
+            difference = np.abs(one.pixels.astype(int) - other.pixels)
+            assert 0 < difference.mean() < 4

@@ -1,0 +1,215 @@
+"""A camera in a process of its own: what its driver dies of, or hangs in, takes nothing else with it."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from inspection.config import ConfigInvalid
+from inspection.errors import InspectionError
+from inspection.recipe import CameraConfig
+from serve.cameras import camera_options, open_camera
+from serve.cameras.camera import CameraUnavailable, Shot
+from serve.cameras.health import CameraState, Health
+from serve.cameras.watch import Checks
+from serve.pipeline.worker import Backoff, Ready, Worker, WorkerFailed
+
+_HEARTBEAT_S = 1.0  # how often the process says that it lives, where it has nothing else to say
+_HUNG_S = 5.0  # for how long it may say nothing at all
+_SILENT_TIMES = 3  # a driver that is silent for so many times `silence_s` hangs: only a new process cures it
+_AHEAD = 16  # shots that wait in the process while the service is busy; then the driver has to keep them
+_START_S = 60.0
+_STOP_S = 1.5
+_NEVER = 10**9  # a camera that is unplugged for a night must be back in the morning
+
+
+@dataclass(frozen=True)
+class _Beat:
+    """The process lives."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The camera came to its end."""
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """The camera failed, and why."""
+
+    message: str
+
+
+class CameraProcess:
+    """Runs a recipe's camera in a watched process. `shot(name, shot, at)` is given each shot with the monotonic time of
+    its arrival, `state` each change of the camera's state; both from one thread, and they must not wait.
+
+    A process that dies, says nothing for `hung_s`, or whose camera is silent for three times its `silence_s` (and at
+    least `hung_s`) is started again, with growing pauses of up to 5 s, without end.
+    """
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        recipe_file: Path,
+        *,
+        shot: Callable[[str, Shot, float], None],
+        state: Callable[[CameraState], None] = lambda _: None,
+        hung_s: float = _HUNG_S,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name, self._config, self._recipe_file = config.name, config, recipe_file
+        self._shot, self._tell, self._hung_s = shot, state, hung_s
+        self._silence_s: float | None = None
+        self._health: Health | None = None
+        self._said = 0.0
+        self._why = ""
+        self._ending: threading.Thread | None = None
+        self._worker = Worker(
+            f"camera {config.name!r}", _run_camera, (config, recipe_file), message=self._message, up=self._up,
+            down=self._down, gave_up=self._gave_up, hung=self._hung, start_s=_START_S,
+            backoff=backoff or Backoff(most=_NEVER),
+        )  # fmt: skip
+
+    @property
+    def state(self) -> CameraState:
+        """How the camera is now."""
+        return self._health.state if self._health else CameraState(self.name)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the camera's process, or None where there is none."""
+        return self._worker.pid
+
+    def start(self) -> None:
+        """Open the camera, and wait until it is. Raises ConfigInvalid or CameraUnavailable."""
+        kind, options = camera_options(self._config, self._recipe_file)
+        watched = kind.watched(options)
+        self._silence_s = watched.silence_s
+        self._health = Health(self.name, watched, self._tell, time.monotonic())
+        try:
+            self._worker.start()
+        except WorkerFailed as error:
+            said = error.refused
+            kinds = {ConfigInvalid.code: ConfigInvalid}
+            message = str(error) if said is None or said.code == error.code else said.message
+            raise kinds.get(said.code if said else "", CameraUnavailable)(message) from error
+
+    def restart(self, why: str) -> None:
+        """Have the camera opened again, without what is in its buffers; `state` tells of down and up."""
+        self._why = why
+        self._worker.restart(why)
+
+    def stop(self) -> None:
+        """Take no more shots and end the process, within 2 s."""
+        if self._ending:
+            self._ending.join()
+        self._worker.stop(_STOP_S)
+
+    def _up(self, _: object) -> None:
+        self._said, self._why = time.monotonic(), ""
+        self._of().up(self._said, self._worker.restarts)
+
+    def _down(self, why: str) -> None:
+        if not self._ending:
+            self._of().down(self._why or why, time.monotonic())
+
+    def _gave_up(self, why: str) -> None:
+        self._of().failed(why, time.monotonic())
+
+    def _message(self, message: object) -> None:
+        self._said = time.monotonic()
+        if isinstance(message, _Beat):
+            self._look()
+        elif isinstance(message, _Ended):
+            self._of().finished(self._said)
+            self._ending = threading.Thread(target=self._worker.stop, name=f"end {self.name}", daemon=True)
+            self._ending.start()  # its watch, whose thread this is, cannot end it
+        elif isinstance(message, _Broken):
+            self._why = message.message
+        elif isinstance(message, tuple):
+            shot, at = message
+            self._hand_on(shot, at)
+
+    def _hand_on(self, shot: Shot, at: float) -> None:
+        try:
+            self._of().shot(shot, at)
+            self._shot(self.name, shot, at)
+        except Exception as error:  # whoever listens must not stop the watch
+            why = f"a shot of camera {self.name!r} could not be handed on: {type(error).__name__}: {error}"
+            self._of().down(why, time.monotonic())
+
+    def _look(self) -> None:
+        silent_s = self._of().look(time.monotonic())
+        if silent_s and silent_s >= max(self._hung_s, _SILENT_TIMES * (self._silence_s or 0)):
+            self.restart(f"camera {self.name!r} gave no frame for {silent_s:.0f} s and is opened again")
+
+    def _hung(self) -> bool:
+        self._look()
+        return time.monotonic() - self._said > self._hung_s
+
+    def _of(self) -> Health:
+        assert self._health is not None
+        return self._health
+
+
+def _run_camera(connection: Connection, config: CameraConfig, recipe_file: Path) -> None:
+    """In the process: every shot is sent, and a heartbeat where there is none."""
+    camera = open_camera(config, recipe_file)
+    checks = Checks(camera.watched(camera_options(config, recipe_file)[1]))
+    stop = threading.Event()
+    outbox: queue.Queue[object] = queue.Queue(_AHEAD)
+    connection.send(Ready())
+    threading.Thread(target=_obey, args=(connection, stop), daemon=True).start()
+    sender = threading.Thread(target=_send_all, args=(connection, outbox), daemon=True)
+    sender.start()
+    try:
+        for shot in camera.shots(stop):
+            at = time.monotonic()
+            _put(outbox, (checks.check(shot), at), stop)
+        _put(outbox, _Ended(), stop)
+        stop.wait()
+    except Exception as error:
+        known = isinstance(error, InspectionError)
+        message = str(error) if known else f"camera {config.name!r} failed: {type(error).__name__}: {error}"
+        _put(outbox, _Broken(message), stop)
+        _put(outbox, None, stop)
+        sender.join(_STOP_S)
+
+
+def _put(outbox: "queue.Queue[object]", message: object, stop: threading.Event) -> None:
+    """Wait for the service to take it; not for one that wants no more."""
+    while not stop.is_set():
+        with suppress(queue.Full):
+            return outbox.put(message, timeout=0.1)
+
+
+def _obey(connection: Connection, stop: threading.Event) -> None:
+    """None is the wish to end; the end of the connection is the service's, and then this is not to stay behind."""
+    try:
+        while connection.recv() is not None:
+            pass
+        stop.set()
+    except (EOFError, OSError):
+        stop.set()
+        threading.Event().wait(_STOP_S)
+        os._exit(0)
+
+
+def _send_all(connection: Connection, outbox: "queue.Queue[object]") -> None:
+    while True:
+        try:
+            message = outbox.get(timeout=_HEARTBEAT_S)
+        except queue.Empty:
+            message = _Beat()
+        if message is None:
+            return
+        try:
+            connection.send(message)
+        except OSError:  # nobody is there any more
+            os._exit(0)

@@ -24,8 +24,8 @@ class Answer(NamedTuple):
 
 
 class AnnouncementSocket:
-    """Gives each announcement to `take`, and its answer to whoever can hear one; a refusal that nobody can hear, of a
-    datagram without a sender's address, goes to `unheard`."""
+    """Gives each announcement to `take`, and its answer to whoever can hear one; a refusal that nobody hears, as the
+    caller has hung up or its datagram bears no address, goes to `unheard`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class AnnouncementSocket:
         """Listen. Raises TriggerUnavailable where `path` is taken, or cannot be made."""
         _make_way(path, kind)
         try:
-            self._server = _Streams(path, take) if kind == "stream" else _Datagrams(path, take, unheard)
+            self._server = _Streams(path, take, unheard) if kind == "stream" else _Datagrams(path, take, unheard)
         except OSError as error:
             why = error.strerror or error
             raise TriggerUnavailable(f"trigger: {path} cannot be listened on ({why}); choose another path") from error
@@ -66,6 +66,7 @@ def _make_way(path: Path, kind: str) -> None:
         raise TriggerUnavailable(f"trigger: {path} is there and is no socket; choose another path")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM)
     with probe:
+        probe.settimeout(1)
         try:
             probe.connect(os.fspath(path))
         except ConnectionRefusedError:
@@ -80,8 +81,8 @@ class _Streams(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, path: Path, take: Callable[[bytes], Answer]) -> None:
-        self.take = take
+    def __init__(self, path: Path, take: Callable[[bytes], Answer], unheard: Callable[[bytes], None]) -> None:
+        self.take, self.unheard = take, unheard
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(os.fspath(path), _Lines, bind_and_activate=False)
@@ -107,7 +108,7 @@ class _Streams(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever left before the answer has announced all the same."""
+        """Whoever breaks a connection off has announced what came until then."""
 
 
 class _Lines(socketserver.StreamRequestHandler):
@@ -117,7 +118,13 @@ class _Lines(socketserver.StreamRequestHandler):
         while line := self.rfile.readline(MAX_BYTES + 1):
             whole = line.endswith(b"\n")
             too_long = len(line) > MAX_BYTES
-            self.wfile.write(self.server.take(line if whole or too_long else b"cut short").line)
+            answer = self.server.take(line if whole or too_long else b"cut short")
+            try:
+                self.wfile.write(answer.line)
+            except OSError:
+                if not answer.opened:
+                    self.server.unheard(answer.line)
+                return
             if not whole:
                 return
 

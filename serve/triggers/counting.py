@@ -21,12 +21,15 @@ def step(before: int, after: int, bits: int) -> int:
 class PitchCounter:
     """Opens a unit wherever an encoder first reaches `offset` plus a multiple of `pitch` counts.
 
-    What was reached once opens nothing again, so neither moving back nor trembling at an edge opens a unit twice. A
-    move of more than `most` pitches between two readings is no movement: something was restarted, or read torn.
+    What was reached once opens nothing again, so neither moving back nor trembling at an edge opens a unit twice. As
+    nothing opens until the belt is where it was before, a count that was set back must not look like a belt that went
+    back: between two readings a belt goes at most `most` pitches on or half a one back, in all at most `most` back.
+    Anything else is a fault, and after it the count that is read then is where the belt is.
     """
 
     def __init__(self, pitch: int, offset: int, bits: int, most: int) -> None:
         self._pitch, self._offset, self._bits, self._most = pitch, offset, bits, most
+        self._most_back = max(1, pitch // 2)
         self._raw: int | None = None
         self._position = 0  # the reading without wrap-around
         self._highest = 0  # the last pitch that was reached
@@ -34,23 +37,29 @@ class PitchCounter:
 
     def resume(self, raw: int) -> None:
         """The first reading, or the first after nobody looked: pitches passed meanwhile are counted, and not opened."""
-        if self._raw is None:
-            self._position, self._highest = raw, self._pitch_at(raw)
-        else:
+        if self._raw is not None and step(self._raw, raw, self._bits) >= -self._most_back:
             self._move(raw)
             self._reach()
+        else:
+            self._position, self._highest = raw, self._pitch_at(raw)
         self._raw = raw
 
     def read(self, raw: int) -> list[Crossing]:
         """The units that this reading opens, in order. Raises TriggerFault where the count jumped; to be resumed."""
         assert self._raw is not None, "resume comes first"
-        before = self._position
+        before, was = self._position, self._raw
         moved = self._move(raw)
-        if abs(moved) > self._most * self._pitch:
-            was, self._raw = self._raw, None
+        if not -self._most_back <= moved <= self._most * self._pitch:
+            self._raw = None
             raise TriggerFault(
-                f"the encoder went from {was} to {raw}, more than {self._most} units between two looks; units may have "
-                "gone by unseen"
+                f"the encoder went from {was} to {raw} between two looks; a belt goes at most {self._most} units on "
+                "or half a one back; units may have gone by unseen"
+            )
+        if self._highest - self._pitch_at(self._position) > self._most:
+            self._raw = None
+            raise TriggerFault(
+                f"the encoder went back more than {self._most} units, to {raw}, and opens none until it is where it "
+                "was; if it counts down while the belt runs forward, turn its direction round"
             )
         self._raw = raw
         first, highest = self.count + 1, self._highest

@@ -1,6 +1,7 @@
 """An encoder's count in a PLC: a unit for each pitch of the belt."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -9,12 +10,14 @@ from pydantic import Field, model_validator
 
 from serve.triggers.counting import PitchCounter
 from serve.triggers.modbus import Plc, PlcOptions, Width
-from serve.triggers.trigger import Trigger, Triggered, TriggerOptions
+from serve.triggers.trigger import Trigger, Triggered, TriggerFault, TriggerOptions
+
+_LONGEST_PAUSE_S = 1.0  # between two looks, beside `poll_ms`: in a longer one a quick count could go once round
 
 
 class EncoderOptions(PlcOptions):
     """A unit at `offset` plus every multiple of `counts_per_unit`. A move of more than `units_at_once` pitches between
-    two looks is a fault: no belt is so quick."""
+    two looks is a fault, as no belt is so quick; so is a belt that went back by more than that."""
 
     register_kind: Literal["holding", "input"] = "input"
     address: int = Field(ge=0, le=65_535)
@@ -53,12 +56,17 @@ class EncoderTrigger(Trigger):
             if looked is None:
                 self._pitches.resume(raw)
             else:
+                self._in_time(time.monotonic() - looked)
                 for crossing in self._pitches.read(raw):
                     yield Triggered(looked + crossing.share * (at - looked), crossing.number)
             looked = at
 
     def close(self) -> None:
         self._plc.close()
+
+    def _in_time(self, pause_s: float) -> None:
+        if pause_s > _LONGEST_PAUSE_S + self._options.poll_ms / 1000:
+            raise TriggerFault(f"the encoder was not looked at for {pause_s:.1f} s; units may have gone by unseen")
 
     def _look(self) -> int:
         options = self._options

@@ -101,9 +101,12 @@ class Plc:
         client = ModbusTcpClient(
             self._options.host, port=self._options.port, timeout=self._options.timeout_ms / 1000, retries=0
         )
-        if not client.connect():  # type: ignore[no-untyped-call]
-            self._lost(f"it cannot be connected to within {self._options.timeout_ms} ms")
-        return client
+        try:
+            if client.connect():  # type: ignore[no-untyped-call]
+                return client
+        except (ModbusException, OSError, ValueError) as error:  # ValueError: a host that is no name
+            self._lost("it cannot be connected to, as that is no host", error)
+        self._lost(f"it cannot be connected to within {self._options.timeout_ms} ms")
 
     def _lost(self, why: str, cause: Exception | None = None) -> NoReturn:
         self.close()

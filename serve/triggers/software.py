@@ -1,11 +1,11 @@
 """Units that the service's callers announce: over HTTP, or another process over a local socket."""
 
 import json
-import math
 import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -50,7 +50,8 @@ class SoftwareTrigger(Trigger):
     def __init__(self, options: TriggerOptions, folder: Path) -> None:
         assert isinstance(options, SoftwareOptions)
         self._waiting: queue.Queue[Triggered] = queue.Queue(options.queue)
-        self._refused = ""
+        self._lock = threading.Lock()  # of the two below
+        self._refused, self._taking = "", True
         self._socket: AnnouncementSocket | None = None
         if options.path is not None:
             self._socket = AnnouncementSocket(folder / options.path, options.socket, self._announced, self._unheard)
@@ -64,30 +65,41 @@ class SoftwareTrigger(Trigger):
             raise TriggerRefused(f"no unit was opened: {explain(error, Announcement)}") from error
 
     def units(self, stop: threading.Event) -> Iterator[Triggered]:
+        with self._lock:
+            self._taking = True
         while not stop.is_set():
-            refused, self._refused = self._refused, ""
+            with self._lock:
+                refused, self._refused = self._refused, ""
             if refused:
                 raise TriggerFault(f"a unit that was announced was not opened: {refused}")
-            try:
+            with suppress(queue.Empty):
                 yield self._waiting.get(timeout=_WAKE_S)
-            except queue.Empty:
-                continue
+        with self._lock:
+            self._taking = False
+        with suppress(queue.Empty):  # whoever was told that a unit is opened must see it opened
+            while True:
+                yield self._waiting.get_nowait()
 
     def close(self) -> None:
+        with self._lock:
+            self._taking = False
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _open(self, announced: Announcement, at: float | None) -> None:
-        if at is not None and not math.isfinite(at):
-            raise TriggerRefused(f"no unit was opened: at is {at}; give seconds of the monotonic clock")
-        triggered = Triggered(time.monotonic() if at is None else at, announced.count, announced.unit)
-        try:
-            self._waiting.put_nowait(triggered)
-        except queue.Full:
-            # A unit goes by that will not be looked at: whoever reads the units must know too, not only the caller.
-            self._refused = f"{self._waiting.maxsize} announced units were already waiting"
-            raise TriggerRefused(f"no unit was opened: {self._refused}; the station is slower than the line") from None
+        now = time.monotonic()
+        if at is not None and not 0 <= at <= now:  # one that is still to come would hold up all behind it
+            raise TriggerRefused(f"no unit was opened: at is {at}; give a past time of this machine's monotonic clock")
+        with self._lock:
+            if not self._taking:
+                raise TriggerRefused("no unit was opened: the line is stopped; start it first")
+            try:
+                self._waiting.put_nowait(Triggered(now if at is None else at, announced.count, announced.unit))
+            except queue.Full:
+                # A unit goes by that will not be looked at: whoever reads the units must know too, not only the caller.
+                self._refused = why = f"{self._waiting.maxsize} announced units were already waiting"
+                raise TriggerRefused(f"no unit was opened: {why}; the station is slower than the line") from None
 
     def _announced(self, data: bytes) -> Answer:
         """The answer to a line or datagram, of which anything may be wrong."""
@@ -104,7 +116,8 @@ class SoftwareTrigger(Trigger):
         return _answer({"opened": True})
 
     def _unheard(self, answer: bytes) -> None:
-        self._refused = str(json.loads(answer)["message"])
+        with self._lock:
+            self._refused = str(json.loads(answer)["message"])
 
 
 def _answer(content: dict[str, object]) -> Answer:

@@ -20,21 +20,22 @@ class TimerOptions(TriggerOptions):
 
 
 class TimerTrigger(Trigger):
-    """Unit n is due n periods after the first, whenever it is asked for: a real line waits for nobody either."""
+    """Units are due at fixed times, however late they are asked for: a real line waits for nobody either."""
 
     Options: ClassVar[type[TriggerOptions]] = TimerOptions
 
     def __init__(self, options: TriggerOptions, folder: Path) -> None:  # noqa: ARG002 - it needs no files
         assert isinstance(options, TimerOptions)
-        self._options = options
+        self._options, self._given = options, 0
 
     def units(self, stop: threading.Event) -> Iterator[Triggered]:
         began = time.monotonic()
-        for number in itertools.count() if self._options.units is None else range(self._options.units):
+        for number in itertools.count():
             due = began + number / self._options.rate_hz
-            if stop.wait(max(0.0, due - time.monotonic())):
+            if self._given == self._options.units or stop.wait(max(0.0, due - time.monotonic())):
                 return
-            yield Triggered(due, number + 1)
+            self._given += 1
+            yield Triggered(due, self._given)
 
     def close(self) -> None:
         """There is nothing to release."""

@@ -1,19 +1,24 @@
-"""A PLC: a real Modbus server in a process of its own, which a test can kill and start again."""
+"""A PLC: a real Modbus server in a process of its own, which a test can kill, stop and start again."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from pymodbus.client import ModbusTcpClient
+from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from tests.serve.serving import wait_for
 
-BIT, COUNTER, ENCODER = 3, 10, 20  # a coil (a discrete input has the same bits), and holding registers
+BIT, COUNTER, ENCODER, LOOKS = 3, 10, 20, 40  # a coil (a discrete input has the same bits), and registers
+SIZE = 64
 
 
 class Plc:
@@ -26,7 +31,8 @@ class Plc:
 
     def start(self) -> None:
         """Switch it on; all is zero then."""
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.serve.triggers.plc", str(self.port)])
+        command = [sys.executable, "-m", "tests.serve.triggers.plc", str(self.port)]
+        self._process = subprocess.Popen(command, cwd=Path(__file__).parents[3])
         wait_for(self._answers)
         self._client = ModbusTcpClient("127.0.0.1", port=self.port)
 
@@ -36,8 +42,28 @@ class Plc:
         self._process.kill()
         self._process.wait(10)
 
+    def zero(self) -> None:
+        """As it is when it is switched on."""
+        self.bit(False)
+        self.counter(0)
+        self.encoder(0)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It keeps its connections and says nothing, until the block ends."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def bit(self, value: bool) -> None:
         assert not self._client.write_coil(BIT, value).isError()
+
+    def looked_at(self) -> None:
+        """Wait until a look has begun and ended after now."""
+        before = self._looks()
+        wait_for(lambda: (self._looks() - before) % 65536 >= 3)
 
     def counter(self, value: int) -> None:
         assert not self._client.write_register(COUNTER, value).isError()
@@ -45,6 +71,9 @@ class Plc:
     def encoder(self, value: int, *, low_word_first: bool = False) -> None:
         words = [value >> 16 & 0xFFFF, value & 0xFFFF]
         assert not self._client.write_registers(ENCODER, words[::-1] if low_word_first else words).isError()
+
+    def _looks(self) -> int:
+        return int(self._client.read_holding_registers(LOOKS, count=1).registers[0])
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "the Modbus server ended"
@@ -63,8 +92,18 @@ def plc(port: int) -> Iterator[Plc]:
 
 
 async def _serve(port: int) -> None:
-    registers = [SimData(0, count=64, values=0, datatype=DataType.REGISTERS)]
-    device = SimDevice(id=1, simdata=registers, use_bit_addressing=True)
+    looks = 0
+
+    async def access(
+        _: int, __: int, address: int, ___: int, registers: list[int], values: list[Any] | None
+    ) -> ExcCodes | None:
+        nonlocal looks
+        looks += values is None and address != LOOKS
+        registers[LOOKS] = looks % 65536
+        return None
+
+    words = [SimData(0, count=SIZE, values=0, datatype=DataType.REGISTERS)]
+    device = SimDevice(id=1, simdata=words, use_bit_addressing=True, action=access)
     await ModbusTcpServer(device, address=("127.0.0.1", port)).serve_forever()
 
 

@@ -27,7 +27,8 @@ class TriggerFault(InspectionError):
 @dataclass(frozen=True)
 class Triggered:
     """A unit came by at `at`, in seconds of time.monotonic(): when the source says, or when it was seen. A gap in
-    `count`, the source's own counter, means units that nobody announced. `unit` is the source's id for it, if any."""
+    `count`, the source's own counter, means units that nobody announced; just after a fault its length is a guess.
+    `unit` is the source's id for it, if any."""
 
     at: float
     count: int | None = None
@@ -53,8 +54,8 @@ class Trigger(ABC):
     def units(self, stop: threading.Event) -> Iterator[Triggered]:
         """Each unit as it comes by. Ends within about a second of `stop`; a source that has an end ends there.
 
-        Raises TriggerFault where units may go by unseen; calling it again goes on, with a new connection if need be,
-        or raises TriggerFault again. To be called from one thread at a time.
+        Raises TriggerFault where units may go by unseen; calling it again, after a pause, goes on, with a new
+        connection if need be, or raises TriggerFault again. To be called from one thread at a time.
         """
 
     @abstractmethod

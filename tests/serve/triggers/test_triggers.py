@@ -10,8 +10,11 @@ from threading import Event
 from typing import Any
 
 import pytest
+import yaml
 
-from inspection.config import ConfigInvalid
+import serve.triggers
+from inspection.config import ConfigInvalid, validate
+from inspection.recipe import TriggerConfig
 from serve.triggers import TRIGGERS, Trigger, TriggerUnavailable
 from serve.triggers.software import TriggerRefused
 from tests.serve.serving import wait_for
@@ -131,6 +134,17 @@ def test_what_is_not_there_is_named(kind: str, kinds: dict[str, Kind], recipe_fi
 def test_unknown_kind_says_which_there_are(recipe_file: Path) -> None:
     with pytest.raises(ConfigInvalid, match="no kind 'radar'; choose one of encoder, modbus_bit, software, timer"):
         trigger_of("radar", recipe_file)
+
+
+def test_the_page_shows_each_kind_as_it_can_be_configured() -> None:
+    page = (Path(serve.triggers.__file__).parent / "README.md").read_text(encoding="utf-8")
+    examples = [TriggerConfig.model_validate(one) for one in yaml.safe_load(page.split("```")[1].removeprefix("yaml"))]
+    assert {example.kind for example in examples} == TRIGGERS.keys()
+    for example in examples:
+        validate(example.options, TRIGGERS[example.kind].Options, example.kind)
+    for kind in TRIGGERS.values():
+        for name in kind.Options.model_fields:
+            assert f"`{name}`" in page, name
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "fast"])

@@ -59,7 +59,7 @@ class Chain:
         self.detector = load_detector(package, None, "auto", threads)
         self.inspector = Inspector(recipe, folder, self.detector.runtime, threads, lanes)
         self.archive = Archive(folder / "archive")
-        detector = ProcessDetector(self.detector, self.inspector, self.inspector.start())
+        detector = ProcessDetector(self.detector.package, None, self.inspector, self.inspector.start())
         self.told: list[Told] = []
         self._opened: dict[str, float] = {}
         self.conveyor = Conveyor(

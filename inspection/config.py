@@ -65,7 +65,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     # An unknown key first: where one is misspelt, the right one is missing as well.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in first["loc"]]
-    where = ".".join(place) or "the whole"
+    where = ".".join(place)
     if first["type"] == "extra_forbidden":
         known = sorted(_model_at(model, place[:-1]).model_fields)
         near = difflib.get_close_matches(place[-1], known, 1, 0.5)
@@ -74,6 +74,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"the key {where!r} is missing"
     said = first["msg"].removeprefix("Value error, ")
+    if not place:
+        return said
     return f"{where}: {said[0].lower()}{said[1:]}, got {first['input']!r}"
 
 

@@ -24,6 +24,15 @@ class Failure:
     reason: Reason
 
 
+class InspectionFailed(Exception):
+    """What a detector raises that inspects somewhere else, where the failure is known already; `asked` is the name of
+    the frame there."""
+
+    def __init__(self, failure: Failure, asked: str) -> None:
+        super().__init__(failure.message)
+        self.failure, self.asked = failure, asked
+
+
 @dataclass(frozen=True)
 class ImageFinding:
     """Either `finding` with the `pixels` `[H, W, 3]` uint8 RGB it was made in, or `failure`."""
@@ -62,6 +71,9 @@ def find_in_frame(detector: FrameDetector, name: str, pixels: Pixels) -> ImageFi
     """Inspect one frame `[H, W, 3]` uint8 RGB. Never raises: whatever goes wrong is the failure."""
     try:
         return ImageFinding(detector.find(pixels), pixels)
+    except InspectionFailed as error:
+        message = error.failure.message.replace(error.asked, name, 1)
+        return ImageFinding(failure=replace(error.failure, message=message))
     except Exception as error:
         return ImageFinding(failure=_failure(error, name, Reason.MODEL_FAULT))
 

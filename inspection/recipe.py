@@ -1,9 +1,10 @@
 """The recipe: what a station runs for one product."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inspection.archive import STATION_NAME
 from inspection.combined import detector_of
@@ -33,36 +34,8 @@ class PackageRef(_Part):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
-class CameraConfig(BaseModel):
-    """A camera by its kind; the other keys are the options of that kind, checked when it is opened."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    kind: str
-    name: str = "camera-1"
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keys that belong to the kind."""
-        return dict(self.model_extra or {})
-
-
-class OutputConfig(BaseModel):
-    """An output by its kind; the other keys are the options of that kind, checked when it is made."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    kind: str
-    name: str = "output-1"
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keys that belong to the kind."""
-        return dict(self.model_extra or {})
-
-
-class TriggerConfig(BaseModel):
-    """What opens units, by its kind; the other keys are the options of that kind, checked when it is opened."""
+class _OfAKind(BaseModel):
+    """Something by its kind; the other keys are the options of that kind, checked when it is made."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -72,12 +45,45 @@ class TriggerConfig(BaseModel):
     def options(self) -> dict[str, Any]:
         """The keys that belong to the kind."""
         return dict(self.model_extra or {})
+
+
+class TriggerConfig(_OfAKind):
+    """What opens units."""
+
+
+class CameraConfig(_OfAKind):
+    """A camera; its name is on the record of each of its frames."""
+
+    name: str = Field(default="camera-1", pattern=f"^{NAME_PATTERN}$", max_length=64)
+
+
+class OutputConfig(_OfAKind):
+    """Who is told of each unit. Only a `gate` lets a unit through: a PASS that it did not acknowledge is none."""
+
+    name: str = Field(default="output-1", pattern=f"^{NAME_PATTERN}$", max_length=64)
+    gate: bool = True
+
+
+class Ejector(_Part):
+    """Where a unit is pushed off: `distance_mm` behind the trigger, on a line that moves at `speed_mm_s`; it must know
+    `needs_ms` before the unit is there."""
+
+    distance_mm: float = Field(gt=0, le=1e6)
+    speed_mm_s: float = Field(gt=0, le=1e6)
+    needs_ms: float = Field(default=0.0, ge=0)
+
+    @property
+    def deadline_ms(self) -> int:
+        """From the trigger until a unit must be decided, recorded and told."""
+        return math.floor(1000 * self.distance_mm / self.speed_mm_s - self.needs_ms)
 
 
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
-    `deadline_ms` runs from the trigger."""
+    `deadline_ms` runs from the trigger; an `ejector` says it instead. At most `queue` units are on their way at once.
+    The station stops after `consecutive_rejects` units in a row that did not pass (0: never). `lanes` frames are looked
+    at side by side, each on `threads` cores (left out: all of them)."""
 
     name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
     version: str = Field(pattern=f"^{VERSION_PATTERN}$")
@@ -86,11 +92,48 @@ class Recipe(_Part):
     package: PackageRef
     classifier: PackageRef | None = None
     camera: CameraConfig | None = None
+    cameras: tuple[CameraConfig, ...] = ()
+    trigger: TriggerConfig | None = None
+    outputs: tuple[OutputConfig, ...] = ()
     runtime: RuntimeName = AUTO
     limits: Limits | None = None
     batch: str | None = Field(default=None, max_length=128)
     deadline_ms: int = Field(default=1000, ge=1)
-    queue: int = Field(default=8, ge=1, le=1000)
+    ejector: Ejector | None = None
+    queue: int = Field(default=32, ge=1, le=1000)
+    consecutive_rejects: int = Field(default=0, ge=0)
+    lanes: int = Field(default=1, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _one_camera_or_several(self) -> "Recipe":
+        if self.camera and self.cameras:
+            msg = "a recipe has either `camera` or `cameras`"
+            raise ValueError(msg)
+        if self.camera:
+            object.__setattr__(self, "cameras", (self.camera,))
+        for what, parts in (("cameras", self.cameras), ("outputs", self.outputs)):
+            names = [part.name for part in parts]
+            if len(set(names)) < len(names):
+                msg = f"{what} must have different names, not {', '.join(names)}"
+                raise ValueError(msg)
+        if len(self.cameras) > 1 and not self.trigger:
+            msg = "with several cameras a `trigger` must open the units"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _deadline_at_the_ejector(self) -> "Recipe":
+        if self.ejector is None:
+            return self
+        if "deadline_ms" in self.model_fields_set:
+            msg = "a recipe has either `deadline_ms` or an `ejector`"
+            raise ValueError(msg)
+        if self.ejector.deadline_ms < 1:
+            msg = "the ejector is so near that no time is left; `distance_mm` / `speed_mm_s` must be above `needs_ms`"
+            raise ValueError(msg)
+        object.__setattr__(self, "deadline_ms", self.ejector.deadline_ms)
+        return self
 
     @property
     def label(self) -> str:
@@ -103,12 +146,13 @@ def read_recipe(path: Path) -> Recipe:
     return read_config(path, Recipe)
 
 
-def recipe_package(recipe: Recipe, folder: Path) -> Package:
-    """The package a recipe in `folder` names, made for its product.
+def recipe_packages(recipe: Recipe, folder: Path) -> tuple[Package, Package | None]:
+    """The package a recipe in `folder` names, made for its product, and the classifier beside it, if it names one.
 
     Raises RecipePackageDiffers, and what reading a package raises.
     """
-    return _package(recipe, recipe.package, folder)
+    classifier = _package(recipe, recipe.classifier, folder) if recipe.classifier else None
+    return _package(recipe, recipe.package, folder), classifier
 
 
 def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None) -> Detector:
@@ -116,8 +160,8 @@ def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, th
 
     Raises RecipePackageDiffers, NotAClassifier, PackagesDiffer, and what reading and loading a package raises.
     """
-    classifier = _package(recipe, recipe.classifier, folder) if recipe.classifier else None
-    return detector_of(recipe_package(recipe, folder), classifier, runtime or recipe.runtime, threads)
+    package, classifier = recipe_packages(recipe, folder)
+    return detector_of(package, classifier, runtime or recipe.runtime, threads or recipe.threads)
 
 
 def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:

@@ -25,13 +25,15 @@ from inspection.verdict import Outcome, Reason, Verdict, reject
 @dataclass(frozen=True)
 class Disposition:
     """What is done with a unit. A PASS always has its `entry` on stable storage; a REJECT may have none where the
-    archive is what failed. `message` says what went wrong, if anything did."""
+    archive is what failed. `message` says what went wrong, if anything did; `opened` is when its time began, on the
+    station's clock."""
 
     unit: str
     outcome: Outcome
     reason: Reason
     entry: Entry | None = None
     message: str = ""
+    opened: float = 0.0
 
 
 class Station:

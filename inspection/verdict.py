@@ -32,13 +32,19 @@ class Reason(StrEnum):
     FRAME_WRONG_GEOMETRY = "frame_wrong_geometry"
     FRAME_LOST = "frame_lost"
     FRAME_FROZEN = "frame_frozen"
+    FRAME_BLURRED = "frame_blurred"
+    FRAME_EXPOSURE = "frame_exposure"
     FRAME_EXTRA = "frame_extra"
     FRAME_DOUBTFUL = "frame_doubtful"
     QUEUE_FULL = "queue_full"
     LATE = "late"
     MODEL_FAULT = "model_fault"
+    RUNTIME_NOT_QUALIFIED = "runtime_not_qualified"
     ARCHIVE_FAULT = "archive_fault"
     STATION_STOPPED = "station_stopped"
+    TRIGGER_LOST = "trigger_lost"
+    CLOCK_STEP = "clock_step"
+    NOT_DELIVERED = "not_delivered"
 
 
 class Limits(BaseModel):

@@ -1,119 +1,227 @@
-"""The line: a camera's shots go through a bounded queue to the station, and each unit gets exactly one disposition."""
+"""The line: a recipe at work, from what opens units and the cameras to the disposition of each unit."""
 
-import queue
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
-from inspection.archive import ArchiveFault
-from inspection.frames import Frame
-from inspection.station import Disposition, Station
-from inspection.verdict import Reason
-from serve.cameras import Camera, Fault, Shot
+from inspection.archive import Archive
+from inspection.config import ConfigInvalid
+from inspection.recipe import Recipe, recipe_packages
+from inspection.runtimes.names import RuntimeName
+from inspection.station import Disposition, Station, fault_text
+from serve.alarms import Alarms
+from serve.cameras import CameraOptions, camera_options
+from serve.cameras.health import CameraState
+from serve.cameras.process import CameraProcess
+from serve.pipeline.book import Timing
+from serve.pipeline.conveyor import CameraTiming, Conveyor
+from serve.pipeline.inspector import Inspector, ProcessDetector
+from serve.triggers import Trigger, open_trigger
 
-State = Literal["ready", "running", "finished", "stopped", "failed"]
+State = Literal["no camera", "ready", "running", "finished", "stopped", "failed"]
 
-
-@dataclass(frozen=True)
-class _Waiting:
-    shot: Shot
-    unit: str
-    opened: float
+_PATIENCE_S = 5.0  # a trigger that does not end is left behind
+_AGAIN_S = 1.0  # after which a trigger that failed is asked again
+_MOST_MISSED = 100  # units that a gap in a trigger's count may stand for; a longer one is a count that began anew
+_RECORD_S, _DELIVER_S = 0.1, 0.05  # kept of the deadline for the record and the outputs, at most
+_RECORD_SHARE, _DELIVER_SHARE = 0.2, 0.1
 
 
 class Line:
-    """Runs a camera through a station until the camera ends or `stop` is called.
+    """Runs a recipe: its inspector from the beginning to `close`; its cameras, trigger and conveyor from `open` and
+    `start` to `stop`, after which it may be opened again.
 
-    `tell` is given each disposition, `changed` is called when `state` or `alarm` has changed; both from the line's own
-    threads. `stop` waits `camera_patience_s` for a camera that does not answer, and then goes on without it.
+    `tell` is given each disposition, with the unit's deadline on the monotonic clock; `changed` is called when `state`
+    is another; `told_all` is waited for between the last disposition and the end of the record. They come from the
+    line's threads.
     """
 
     def __init__(
         self,
-        station: Station,
-        camera: Camera,
-        tell: Callable[[Disposition], object],
-        changed: Callable[[], object] = lambda: None,
-        camera_patience_s: float = 5.0,
+        recipe: Recipe,
+        recipe_file: Path,
+        alarms: Alarms,
+        tell: Callable[[Disposition, float], None],
+        changed: Callable[[], None],
+        told_all: Callable[[], None] = lambda: None,
+        runtime: RuntimeName | None = None,
+        threads: int | None = None,
     ) -> None:
-        self._station, self._camera, self._tell, self._changed = station, camera, tell, changed
-        self._camera_patience_s = camera_patience_s
-        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(station.recipe.queue)
+        """Load and prove the packages, and read the options of cameras and timing.
+
+        Raises what reading packages and options raises, and InspectorRefused.
+        """
+        self.recipe, self.recipe_file = recipe, recipe_file
+        self._alarms, self._tell, self._changed, self._told_all = alarms, tell, changed, told_all
+        options = {config.name: camera_options(config, recipe_file)[1] for config in recipe.cameras}
+        self.timing = unit_timing(recipe, options, str(recipe_file))
+        self._cameras_timing = {
+            name: CameraTiming(one.frames, one.after_ms / 1000, one.within_ms / 1000) for name, one in options.items()
+        }
+        packages = recipe_packages(recipe, recipe_file.parent)
+        alarm = partial(alarms.set, "inspector_down")
+        self.inspector = Inspector(
+            recipe, recipe_file.parent, runtime or recipe.runtime, threads or recipe.threads, recipe.lanes, alarm=alarm
+        )
+        self.detector = ProcessDetector(*packages, self.inspector, self.inspector.start())
+        self.state: State = "ready" if recipe.cameras else "no camera"
+        self.cameras: dict[str, CameraProcess] = {}
+        self.trigger: Trigger | None = None
         self._stop = threading.Event()
-        self._gate, self._ended = threading.Lock(), False
-        self._feeder = threading.Thread(target=self._feed, name="camera", daemon=True)
-        self._worker = threading.Thread(target=self._work, name="inspect", daemon=True)
-        self.state: State = "ready"
-        self.alarm = ""
+        self._listener: threading.Thread | None = None
+        self._ending = threading.Lock()
+        self._restarts: dict[str, int] = {}
+        self._station: Station | None = None
+        self._conveyor: Conveyor | None = None
 
-    def start(self) -> None:
-        """Begin. Raises ArchiveFault where the start cannot be recorded."""
-        self._station.note("line_started")
-        self.state = "running"
-        self._worker.start()
-        self._feeder.start()
+    @property
+    def station(self) -> Station:
+        """The station, from the first `start` on."""
+        assert self._station
+        return self._station
 
-    def stop(self) -> None:
-        """Take no more shots, finish the units that wait, record the stop. Nothing to do where `start` failed."""
+    @property
+    def conveyor(self) -> Conveyor:
+        """The conveyor, from `start` on."""
+        assert self._conveyor
+        return self._conveyor
+
+    def open(self) -> None:
+        """Open the cameras and the trigger; nothing flows yet.
+
+        Raises ConfigInvalid, CameraUnavailable or TriggerUnavailable, and leaves nothing open then.
+        """
+        self._stop = threading.Event()
+        try:
+            for config in self.recipe.cameras:
+                camera = CameraProcess(config, self.recipe_file, shot=self._shot, state=self._camera_is)
+                self.cameras[config.name] = camera
+                camera.start()
+            if self.recipe.trigger:
+                self.trigger = open_trigger(self.recipe.trigger, self.recipe_file)
+        except BaseException:
+            self.shut()
+            raise
+
+    def shut(self) -> None:
+        """Close cameras and trigger."""
         self._stop.set()
-        if self.state == "ready":
+        self._stop_cameras()
+        if self.trigger:
+            self.trigger.close()
+        self.cameras, self.trigger, self._listener = {}, None, None
+        self._alarms.clear("camera ")
+        self._alarms.clear("trigger")
+
+    def start(self, archive: Archive) -> None:
+        """Let units come. Raises ArchiveFault where the start cannot be recorded."""
+        self._station = self._station or Station(self.recipe, self.detector, archive, time.monotonic)
+        if not self.recipe.cameras:
             return
-        self._feeder.join(self._camera_patience_s)
-        self._end("failed", f"the camera did not stop within {self._camera_patience_s:g} s")  # unless it has ended
-        self._worker.join()
+        self._restarts = dict.fromkeys(self.cameras, 0)
+        conveyor = Conveyor(
+            self._station, self.inspector, self._cameras_timing, self.timing, self._told,
+            triggered=self.trigger is not None, doubt=lambda name, why: self.cameras[name].restart(why),
+            alarm=self._alarms.set, consecutive_rejects=self.recipe.consecutive_rejects,
+            most_waiting=self.recipe.queue,
+        )  # fmt: skip
+        conveyor.start()
+        self._conveyor = conveyor
+        self._be("running")
+        for camera in self.cameras.values():
+            camera.go()
+        if self.trigger:
+            self._listener = threading.Thread(
+                target=self._listen, args=(self.trigger, self._stop), name="trigger", daemon=True
+            )
+            self._listener.start()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; whether it came."""
-        self._worker.join(timeout)
-        return not self._worker.is_alive()
+    def stop(self, state: State = "stopped", **details: object) -> None:
+        """Take no more units, let those on their way come to their end, record the stop. Nothing to do if not running.
 
-    def _feed(self) -> None:
-        try:
-            for shot in self._camera.shots(self._stop):
-                self._accept(shot)
-            self._end("stopped" if self._stop.is_set() else "finished")
-        except Exception as error:  # a camera that dies must not take the units in the queue with it
-            self._end("failed", f"the camera failed: {type(error).__name__}: {error}")
-
-    def _accept(self, shot: Shot) -> None:
-        waiting = _Waiting(shot, self._station.new_unit(), self._station.clock())
-        try:
-            with self._gate:
-                if not self._ended:
-                    self._waiting.put_nowait(waiting)
-        except queue.Full:
-            message = f"{self._waiting.maxsize} units were already waiting; the station is slower than the line"
-            frame = shot if isinstance(shot, Frame) else None
-            self._account(self._station.reject(Reason.QUEUE_FULL, message, waiting.unit, frame))
-
-    def _end(self, state: State, alarm: str = "") -> None:
-        """The last shot is in the queue: let the worker end after it. The first call counts."""
-        with self._gate:
-            if self._ended:
+        The state is told first, so that no output permits anything from then on but the units on their way.
+        """
+        with self._ending:
+            if self.state != "running":
                 return
-            self._ended = True
-        self.state, self.alarm = state, alarm
+            self._be(state)
+            self._stop.set()
+            if self._listener:  # units that were announced still want their frames
+                self._listener.join(_PATIENCE_S)
+            else:
+                self._stop_cameras()
+            self.conveyor.drain()
+            self._told_all()
+            self.conveyor.close(f"line_{state}", **details)
+            self.shut()
+
+    def close(self) -> None:
+        """Stop, and end the inspector."""
+        self.stop()
+        self.shut()
+        self.inspector.stop()
+
+    def _stop_cameras(self) -> None:
+        for camera in self.cameras.values():
+            camera.stop()
+
+    def _be(self, state: State) -> None:
+        self.state = state
         self._changed()
-        self._waiting.put(None)
 
-    def _work(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            self._account(self._decide(waiting))
-        try:
-            self._station.note(f"line_{self.state}", **({"alarm": self.alarm} if self.alarm else {}))
-        except ArchiveFault as error:
-            self.alarm = self.alarm or str(error)
-            self._changed()
+    def _shot(self, name: str, shot: Any, at: float) -> None:
+        self.conveyor.shot(name, shot, at)
 
-    def _decide(self, waiting: _Waiting) -> Disposition:
-        if isinstance(waiting.shot, Fault):
-            return self._station.reject(waiting.shot.reason, waiting.shot.message, waiting.unit)
-        return self._station.inspect(waiting.shot, waiting.unit, waiting.opened)
+    def _told(self, disposition: Disposition) -> None:
+        self._tell(disposition, disposition.opened + self.recipe.deadline_ms / 1000)
 
-    def _account(self, disposition: Disposition) -> None:
-        try:
-            self._tell(disposition)
-        except Exception as error:  # whoever listens must not stop the line
-            self.alarm = f"a disposition could not be told: {type(error).__name__}: {error}"
-            self._changed()
+    def _camera_is(self, state: CameraState) -> None:
+        if self.state != "running":
+            return
+        if state.state == "up" and state.restarts != self._restarts.get(state.name, 0):
+            self._restarts[state.name] = state.restarts
+            self.conveyor.restarted(state.name)
+        wrong = state.state not in ("up", "finished")
+        self._alarms.set(f"camera_{state.state}", state.message if wrong else "", f"camera {state.name}")
+        if state.state == "finished" and all(one.state.state == "finished" for one in self.cameras.values()):
+            threading.Thread(target=self.stop, args=("finished",), name="finish", daemon=True).start()
+
+    def _listen(self, trigger: Trigger, stop: threading.Event) -> None:
+        """Have units opened until told to stop. What was not announced in time went by without a look."""
+        count: int | None = None
+        while not stop.is_set():
+            try:
+                for one in trigger.units(stop):
+                    self._alarms.set("trigger_lost", "", "trigger")
+                    missed = one.count - count - 1 if one.count is not None and count is not None else 0
+                    for _ in range(missed if 0 < missed <= _MOST_MISSED else 0):
+                        self.conveyor.missed(f"the trigger's count went from {count} to {one.count}", one.at)
+                    count = one.count
+                    self.conveyor.trigger(one.unit, one.at)
+                if not stop.is_set():
+                    threading.Thread(target=self.stop, args=("finished",), name="finish", daemon=True).start()
+                return
+            except Exception as error:  # whatever it is, units may go by unseen until it is back
+                self._alarms.set("trigger_lost", fault_text(error), "trigger")
+                stop.wait(_AGAIN_S)
+
+
+def unit_timing(recipe: Recipe, cameras: dict[str, CameraOptions], source: str) -> Timing:
+    """Until when a unit's frames must have come, it must be decided, and be told. Of the deadline some is kept for the
+    record, and some for the gates' acknowledgements. Raises ConfigInvalid where frames may come too late."""
+    deadline_s = recipe.deadline_ms / 1000
+    gates = any(output.gate for output in recipe.outputs)
+    tell_s = deadline_s - (min(_DELIVER_SHARE * deadline_s, _DELIVER_S) if gates else 0.0)
+    decide_s = tell_s - min(_RECORD_SHARE * deadline_s, _RECORD_S)
+    frames_s = max((one.within_ms for one in cameras.values()), default=0.0) / 1000
+    if not recipe.trigger:
+        return Timing(decide_s, decide_s, tell_s)
+    if frames_s >= decide_s:
+        raise ConfigInvalid(
+            f"{source}: frames may come until {frames_s * 1000:.0f} ms after the trigger, and a unit must be decided "
+            f"after {decide_s * 1000:.0f} ms; within_ms must be less, or the deadline later"
+        )
+    return Timing(frames_s, decide_s, tell_s)

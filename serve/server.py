@@ -38,12 +38,12 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def serve_bound(self) -> None:
-        """Run the service and answer until a signal or `finish`. Raises ArchiveFault if the start is not recorded."""
-        self._service.start(asyncio.get_running_loop())
+        """Answer until a signal or `finish`, then close the service."""
+        self._service.live.attach(asyncio.get_running_loop())
         try:
             await self.serve([self._listener])
         finally:
-            await asyncio.to_thread(self._service.stop)
+            await asyncio.to_thread(self._service.close)
 
     def run_bound(self) -> None:
         """`serve_bound` with an event loop of its own."""

@@ -1,80 +1,171 @@
-"""What the service is made of, put together from a recipe."""
+"""What the service is made of: a line, its outputs, its archive, and what pages are told."""
 
-import asyncio
+import threading
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
-from inspection.recipe import Recipe, read_recipe, recipe_detector
-from inspection.record_findings import named_defects
-from inspection.records import Entry
+from inspection.recipe import Recipe, read_recipe
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
 from inspection.verdict import Reason
-from serve.cameras import open_camera
+from serve.alarms import PASSING, Alarms
+from serve.descriptions import describe
 from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
+from serve.outputs.delivery import Deliveries
+from serve.outputs.output import Alarm, StationState
 from serve.tally import Tally
+from serve.wall_clock import ClockWatch
 
 # What is wrong with the station and not with the unit. It is an alarm until a unit is decided otherwise.
-_STATION_FAULTS = frozenset({Reason.ARCHIVE_FAULT, Reason.MODEL_FAULT, Reason.FRAME_LOST})
+_STATION_FAULTS = frozenset({Reason.ARCHIVE_FAULT, Reason.MODEL_FAULT, Reason.RUNTIME_NOT_QUALIFIED, Reason.FRAME_LOST})
+_LOOK_S = 0.2  # how often the wall clock is looked at
+_STEP_ALARM_S = 60.0  # how long a step of the clock stays an alarm
+# What receivers know of a line's states.
+_TOLD_STATES = {"no camera": "ready", "finished": "stopped"}
 
 
-@dataclass
 class Service:
-    """A station, its line if it has a camera, and what pages are told."""
+    """Runs a recipe on an archive, and tells pages and outputs. A `Changeover` gives it another recipe.
 
-    station: Station
-    archive: Archive
-    line: Line | None = None
-    tally: Tally = field(default_factory=Tally)
-    live: LiveEvents = field(default_factory=LiveEvents)
-    fault: str = ""
+    A line's packages are proved and its cameras open when the service is made; units come from `start` on.
+    """
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run the line, if there is one; live events are for listeners on `loop`. Raises ArchiveFault."""
-        self.live.attach(loop)
-        if self.line:
-            self.line.start()
+    def __init__(
+        self,
+        recipe_file: Path,
+        runtime: RuntimeName | None = None,
+        threads: int | None = None,
+        clock: ClockWatch | None = None,
+    ) -> None:
+        """Raises what reading recipe and packages raises, InspectorRefused, CameraUnavailable, TriggerUnavailable."""
+        self._runtime, self._threads, self._clock = runtime, threads, clock or ClockWatch()
+        self._archive: Archive | None = None
+        self._ended = threading.Event()
+        self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
+        self.changing = False
+        self.line = self.prepare(recipe_file, read_recipe(recipe_file))
+        try:
+            self.deliveries = self.make_deliveries(self.line)
+            self.line.open()
+        except BaseException:
+            self.line.close()
+            raise
 
-    def stop(self) -> None:
-        """Let the line finish the units it has, and record its end."""
-        if self.line:
-            self.line.stop()
+    @property
+    def archive(self) -> Archive:
+        """Where records go, from `start` on."""
+        assert self._archive
+        return self._archive
+
+    @property
+    def station(self) -> Station:
+        """The station of the recipe that runs."""
+        return self.line.station
+
+    def prepare(self, recipe_file: Path, recipe: Recipe) -> Line:
+        """A line for a recipe, its packages proved. Raises what `Line` raises."""
+        return Line(
+            recipe, recipe_file, self.alarms, self._deliver, self.changed, lambda: self.deliveries.flush(),
+            self._runtime, self._threads,
+        )  # fmt: skip
+
+    def make_deliveries(self, line: Line) -> Deliveries:
+        """A recipe's outputs, not connected yet. Raises ConfigInvalid."""
+        return Deliveries(
+            line.recipe.outputs, line.recipe_file, self.station_state, self._delivered,
+            alarm=lambda name, why: self.alarms.set("output_lost", why, f"output {name}"),
+        )  # fmt: skip
+
+    def start(self, archive: Archive) -> None:
+        """Connect the outputs and let units come. Raises ArchiveFault where the start cannot be recorded."""
+        self._archive = archive
+        self.line.start(archive)
+        self.deliveries.start()
+        threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the line finish the units it has, record its end, tell the outputs. May be called twice."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self.line.close()
+        self.deliveries.stop()
 
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
         self.tally.add(disposition)
-        self.fault = disposition.message if disposition.reason in _STATION_FAULTS else ""
+        self.alarms.set("unit_fault", disposition.message if disposition.reason in _STATION_FAULTS else "")
         self.live.publish(LiveEvent("unit", {"unit": describe(disposition), "status": self.status()}))
 
     def changed(self) -> None:
-        """Show that the line's state or alarm is another."""
+        """Show that the line's state, or an alarm, is another."""
         self.live.publish(LiveEvent("status", self.status()))
+        self.deliveries.changed()
 
     def status(self) -> dict[str, Any]:
         """What an operator sees at a glance."""
-        recipe = self.station.recipe
+        recipe, detector = self.line.recipe, self.line.detector
         return {
             "station": recipe.station,
             "recipe": recipe.label,
             "product": recipe.product,
             "batch": recipe.batch,
-            **self.station.detector.identity,
-            "runtime": self.station.detector.runtime,
-            "limits": self.station.limits.model_dump(),
+            **detector.identity,
+            "runtime": detector.runtime,
+            "limits": (recipe.limits or detector.manifest.limits).model_dump(),
             "deadline_ms": recipe.deadline_ms,
-            "line": self.line.state if self.line else "no camera",
+            "line": "changeover" if self.changing else self.line.state,
             "alarm": self.alarm,
+            "alarms": [vars(alarm) for alarm in self.alarms.all],
             "tally": self.tally.snapshot(),
         }
 
     @property
     def alarm(self) -> str:
         """Why the station does not work as it should, or an empty text."""
-        return (self.line.alarm if self.line else "") or self.fault
+        return next((alarm.message for alarm in self.alarms.all), "")
+
+    def station_state(self) -> StationState:
+        """What outputs show of the station."""
+        recipe, line = self.line.recipe, self.line
+        state = "changeover" if self.changing else _TOLD_STATES.get(line.state, line.state)
+        if any(alarm.code == "station_stopped" for alarm in self.alarms.all):
+            state = "stopped"
+        counts = self.tally.snapshot()
+        return StationState(
+            recipe.station, recipe.label, recipe.product, recipe.batch, line.detector.package.digest, state,
+            self.alarms.all, {"units": counts["units"], **counts["outcomes"]},
+        )  # fmt: skip
+
+    def _deliver(self, disposition: Disposition, due: float) -> None:
+        self.deliveries.send(disposition, due)
+
+    def _delivered(self, disposition: Disposition) -> None:
+        if disposition.reason is Reason.NOT_DELIVERED and disposition.entry:
+            self.line.conveyor.undelivered(disposition.entry, disposition.message)
+        self.account(disposition)
+
+    def _alarm_changed(self, about: str, alarm: Alarm | None) -> None:
+        if self.line.state == "running" and about not in PASSING:
+            said = {"code": alarm.code, "message": alarm.message} if alarm else {}
+            self.line.conveyor.note("alarm_raised" if alarm else "alarm_cleared", about=about, **said)
+        self.changed()
+
+    def _watch_clock(self) -> None:
+        stepped = -_STEP_ALARM_S
+        while not self._ended.wait(_LOOK_S):
+            if step_s := self._clock.step_s():
+                stepped = time.monotonic()
+                why = f"somebody or something set this machine's clock by {step_s:+.1f} s; see that it is right"
+                self.alarms.set("clock_step", why)
+                if self.line.state == "running":
+                    self.line.conveyor.reject_all(Reason.CLOCK_STEP, why)
+            elif time.monotonic() - stepped > _STEP_ALARM_S:
+                self.alarms.set("clock_step", "")
 
 
 def build_service(
@@ -84,46 +175,14 @@ def build_service(
     threads: int | None = None,
     runtime: RuntimeName | None = None,
 ) -> Service:
-    """Everything the recipe names, opened and proved; what was opened is closed with `stack`. `runtime` replaces the
-    recipe's.
+    """Everything the recipe names, opened and proved; it is closed with `stack`. `runtime` and `threads` replace the
+    recipe's. Nothing is written where anything cannot be opened.
 
-    Raises what reading the recipe, the package and the archive raises, GoldenMismatch, and CameraUnavailable.
+    Raises what `Service` and opening the archive raise, and ArchiveFault where the start cannot be recorded.
     """
-    recipe: Recipe = read_recipe(recipe_file)
-    detector = recipe_detector(recipe, recipe_file.parent, runtime, threads)
-    camera = open_camera(recipe.camera, recipe_file) if recipe.camera else None
+    service = Service(recipe_file, runtime, threads)
+    stack.callback(service.close)
     archive = stack.enter_context(Archive(archive_folder))
-    service = Service(Station(recipe, detector, archive), archive)
-    service.line = Line(service.station, camera, service.account, service.changed) if camera else None
+    stack.callback(service.close)  # before the archive is
+    service.start(archive)
     return service
-
-
-def describe(disposition: Disposition) -> dict[str, Any]:
-    """A disposition as JSON for pages and machines."""
-    return {
-        "unit": disposition.unit,
-        "outcome": disposition.outcome,
-        "reason": disposition.reason,
-        "message": disposition.message,
-        "record": describe_entry(disposition.entry) if disposition.entry else None,
-    }
-
-
-def describe_entry(entry: Entry) -> dict[str, Any]:
-    """A record as JSON, with the addresses of its pictures."""
-    base = f"/api/records/{entry.station}/{entry.sequence}"
-    first = entry.frames[0] if entry.frames else None
-    links = {
-        "self": base,
-        "image": f"{base}/image" if first and first.image else None,
-        "heatmap": f"{base}/heatmap" if first and first.heatmap else None,
-    }
-    names = (
-        "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package", "outcome",
-        "reason", "score", "review_limit", "reject_limit", "latency_ms", "previous", "hash",
-    )  # fmt: skip
-    frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
-               "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
-    return {name: getattr(entry, name) for name in names} | {
-        "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
-    }  # fmt: skip

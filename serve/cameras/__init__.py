@@ -31,4 +31,13 @@ def camera_options(config: CameraConfig, recipe_file: Path) -> tuple[type[Camera
     return kind, validate(config.options, kind.Options, f"{where} ({config.kind})")
 
 
-__all__ = ["CAMERAS", "Camera", "CameraUnavailable", "Fault", "Shot", "camera_options", "open_camera"]
+__all__ = [
+    "CAMERAS",
+    "Camera",
+    "CameraOptions",
+    "CameraUnavailable",
+    "Fault",
+    "Shot",
+    "camera_options",
+    "open_camera",
+]

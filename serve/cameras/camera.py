@@ -1,6 +1,7 @@
 """What every camera is."""
 
 import itertools
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from inspection.errors import InspectionError
 from inspection.frames import Frame
@@ -49,6 +50,7 @@ _Side = Annotated[int, Field(ge=1)]
 class CameraOptions(BaseModel):
     """What every kind has: unknown keys are refused. Relative paths are seen from the recipe's folder.
 
+    Of each unit it gives `frames`, which come `after_ms` to `within_ms` after the trigger, where there is one.
     A camera without a frame for `silence_s` is silent (left out: it may wait for triggers as long as it likes). From
     the `frozen_after`-th identical frame in a row it is frozen (0: never). Frames have the shape `expect`, [height,
     width], or else that of the first.
@@ -56,9 +58,19 @@ class CameraOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    frames: int = Field(default=1, ge=1, le=100)
+    after_ms: float = Field(default=0.0, ge=-10_000, le=60_000)
+    within_ms: float = Field(default=100.0, gt=0, le=60_000)
     silence_s: float | None = Field(default=None, gt=0, le=3600)
     frozen_after: FrozenAfter = 3
     expect: tuple[_Side, _Side] | None = None
+
+    @model_validator(mode="after")
+    def _frames_have_time(self) -> "CameraOptions":
+        if self.within_ms <= self.after_ms:
+            msg = f"within_ms must be more than after_ms, got {self.within_ms:g} and {self.after_ms:g}"
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True)
@@ -90,10 +102,11 @@ class Camera(ABC):
 
 
 def paced(rate_hz: float, stop: threading.Event) -> Iterator[int]:
-    """0, 1, 2… at `rate_hz`, without drifting, until `stop` is set. A consumer that is late is not rushed after."""
-    period, due = 1 / rate_hz, time.monotonic()
+    """0, 1, 2… at `rate_hz`, without drifting, until `stop` is set: at the multiples of the period on the monotonic
+    clock, so that simulated cameras and a timer as trigger go together. A consumer that is late is not rushed after."""
+    due = math.ceil(time.monotonic() * rate_hz)
     for number in itertools.count():
-        if stop.wait(max(0.0, due - time.monotonic())):
+        if stop.wait(max(0.0, due / rate_hz - time.monotonic())):
             return
         yield number
-        due = max(due + period, time.monotonic())
+        due = max(due + 1, math.floor(time.monotonic() * rate_hz))

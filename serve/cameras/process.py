@@ -34,6 +34,11 @@ class _Beat:
 
 
 @dataclass(frozen=True)
+class _Go:
+    """The camera may begin."""
+
+
+@dataclass(frozen=True)
 class _Ended:
     """The camera came to its end."""
 
@@ -46,8 +51,9 @@ class _Broken:
 
 
 class CameraProcess:
-    """Runs a recipe's camera in a watched process. `shot(name, shot, at)` is given each shot with the monotonic time of
-    its arrival, `state` each change of the camera's state; both from one thread, and they must not wait.
+    """Runs a recipe's camera in a watched process. `shot(name, shot, at)` is given each shot from `go` on with the
+    monotonic time of its arrival, `state` each change of the camera's state; both from one thread, and they must not
+    wait.
 
     A process that dies, says nothing for `hung_s`, or whose camera is silent for three times its `silence_s` (and at
     least `hung_s`) is started again, with growing pauses of up to 5 s, without end.
@@ -70,6 +76,7 @@ class CameraProcess:
         self._said = 0.0
         self._why = ""
         self._ending: threading.Thread | None = None
+        self._going = False
         self._worker = Worker(
             f"camera {config.name!r}", _run_camera, (config, recipe_file), message=self._message, up=self._up,
             down=self._down, gave_up=self._gave_up, hung=self._hung, start_s=_START_S,
@@ -100,6 +107,11 @@ class CameraProcess:
             message = str(error) if said is None or said.code == error.code else said.message
             raise kinds.get(said.code if said else "", CameraUnavailable)(message) from error
 
+    def go(self) -> None:
+        """Let it begin."""
+        self._going = True
+        self._worker.send(_Go())
+
     def restart(self, why: str) -> None:
         """Have the camera opened again, without what is in its buffers; `state` tells of down and up."""
         self._why = why
@@ -114,6 +126,8 @@ class CameraProcess:
     def _up(self, _: object) -> None:
         self._said, self._why = time.monotonic(), ""
         self._of().up(self._said, self._worker.restarts)
+        if self._going:
+            self._worker.send(_Go())
 
     def _down(self, why: str) -> None:
         if not self._ending:
@@ -127,9 +141,10 @@ class CameraProcess:
         if isinstance(message, _Beat):
             self._look()
         elif isinstance(message, _Ended):
+            ending = threading.Thread(target=self._worker.stop, name=f"end {self.name}", daemon=True)
+            ending.start()  # its watch, whose thread this is, cannot end it
+            self._ending = ending
             self._of().finished(self._said)
-            self._ending = threading.Thread(target=self._worker.stop, name=f"end {self.name}", daemon=True)
-            self._ending.start()  # its watch, whose thread this is, cannot end it
         elif isinstance(message, _Broken):
             self._why = message.message
         elif isinstance(message, tuple):
@@ -162,13 +177,14 @@ def _run_camera(connection: Connection, config: CameraConfig, recipe_file: Path)
     """In the process: every shot is sent, and a heartbeat where there is none."""
     camera = open_camera(config, recipe_file)
     checks = Checks(camera.watched(camera_options(config, recipe_file)[1]))
-    stop = threading.Event()
+    go, stop = threading.Event(), threading.Event()
     outbox: queue.Queue[object] = queue.Queue(_AHEAD)
     connection.send(Ready())
-    threading.Thread(target=_obey, args=(connection, stop), daemon=True).start()
+    threading.Thread(target=_obey, args=(connection, go, stop), daemon=True).start()
     sender = threading.Thread(target=_send_all, args=(connection, outbox), daemon=True)
     sender.start()
     try:
+        go.wait()
         for shot in camera.shots(stop):
             at = time.monotonic()
             _put(outbox, (checks.check(shot), at), stop)
@@ -189,14 +205,16 @@ def _put(outbox: "queue.Queue[object]", message: object, stop: threading.Event) 
             return outbox.put(message, timeout=0.1)
 
 
-def _obey(connection: Connection, stop: threading.Event) -> None:
+def _obey(connection: Connection, go: threading.Event, stop: threading.Event) -> None:
     """None is the wish to end; the end of the connection is the service's, and then this is not to stay behind."""
     try:
         while connection.recv() is not None:
-            pass
+            go.set()
         stop.set()
+        go.set()
     except (EOFError, OSError):
         stop.set()
+        go.set()
         threading.Event().wait(_STOP_S)
         os._exit(0)
 

@@ -13,15 +13,14 @@ from serve.cameras.camera import Camera, CameraOptions, FrozenAfter, Shot, paced
 
 
 class SimulatorOptions(CameraOptions):
-    """`count` units (endless if left out) at `rate_hz`, a share `defect_rate` of them defective, each seen `frames`
-    times: the same unit with other sensor noise."""
+    """`count` units (endless if left out) at `rate_hz`, a share `defect_rate` of them defective; of each unit
+    every frame has other sensor noise."""
 
     product: Literal["vial", "tablet"] = "vial"
     rate_hz: float = Field(default=4.0, gt=0, le=1000)
     defect_rate: float = Field(default=0.2, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)
-    frames: int = Field(default=1, ge=1, le=100)
     frozen_after: FrozenAfter = 0
 
 

@@ -17,7 +17,7 @@ from inspection.runtimes.names import AUTO, NAMES, RuntimeName
 @click.option(
     "--runtime", type=click.Choice([AUTO, *NAMES]), help="The engine [default: the recipe's `runtime`, or auto]."
 )
-@click.option("--threads", type=click.IntRange(1), help="Cores for one inspection [default: all].")
+@click.option("--threads", type=click.IntRange(1), help="Cores for one frame [default: the recipe's, or all].")
 def serve(recipe: Path, archive: Path, host: str, port: int, runtime: RuntimeName | None, threads: int | None) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
     from contextlib import ExitStack

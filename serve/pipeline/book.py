@@ -195,8 +195,8 @@ class UnitBook:
         """Tell, in order, those that are on record or whose time has come."""
         while self._to_tell and (disposition := self._disposition(self._to_tell[0], now)):
             unit = self._to_tell.popleft()
-            unit.told = disposition
-            self._hands.tell(unit.number, disposition)
+            unit.told = replace(disposition, opened=unit.opened)
+            self._hands.tell(unit.number, unit.told)
             self._finish(unit)
 
     def _disposition(self, unit: _Unit, now: float) -> Disposition | None:

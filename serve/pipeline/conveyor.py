@@ -55,7 +55,8 @@ class Conveyor:
     Without `triggered`, the one camera's frames open the units: every `frames` of its own count are one. `doubt(camera,
     why)` asks for a camera to be restarted; `restarted` is to be called once it was. After `consecutive_rejects` units
     in a row that did not pass (0: never) the station stops: `alarm(code, why)` says so, and what comes is rejected
-    until `resume`. All callbacks come from the conveyor's or the recorder's thread and must not wait.
+    until `resume`. Where `most_waiting` units are on their way, the next is rejected. All callbacks come from the
+    conveyor's or the recorder's thread and must not wait.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class Conveyor:
         doubt: Callable[[str, str], None] = lambda _camera, _why: None,
         alarm: Callable[[str, str], None] = lambda _code, _why: None,
         consecutive_rejects: int = 0,
+        most_waiting: int = 1000,
     ) -> None:
         if not triggered and len(cameras) != 1:
             msg = f"without a trigger one camera opens the units, got {len(cameras)}"
             raise ValueError(msg)
         self._station, self._inspector, self._cameras, self._triggered = station, inspector, dict(cameras), triggered
         self._tell, self._doubt, self._alarm = tell, doubt, alarm
-        self._most_rejects, self._rejects = consecutive_rejects, 0
+        self._most_rejects, self._rejects, self._most_waiting = consecutive_rejects, 0, most_waiting
         self._events: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
         self._joiners = {
             name: CameraJoiner[tuple[str, Shot]](one.after_s, one.within_s, one.frames) for name, one in cameras.items()
@@ -107,17 +109,38 @@ class Conveyor:
         self._recorder.start()
         self._thread.start()
 
-    def stop(self, why: str = "line_stopped") -> None:
+    def stop(self, why: str = "line_stopped", **details: object) -> None:
         """Open no more units, let those on their way come to their end, record them and the stop."""
+        self.drain()
+        self.close(why, **details)
+
+    def drain(self) -> None:
+        """The first half of `stop`: afterwards every unit was told."""
         self._events.put(self._end)
         self._thread.join()
-        self._recorder.event(self._station.event(why))
+
+    def close(self, why: str, **details: object) -> None:
+        """The second half: record what is still to be recorded, and the stop."""
+        self._recorder.event(self._station.event(why, **details))
         self._recorder.stop()
 
     def trigger(self, name: str | None = None, at: float | None = None, batch: str | None = None) -> None:
         """A unit comes by, triggered at the monotonic time `at` (default: now)."""
         at = time.monotonic() if at is None else at
         self._events.put(lambda _: self._open(name or self._station.new_unit(), at, batch))
+
+    def missed(self, why: str, at: float | None = None) -> None:
+        """A unit came by that nobody announced in time: it is rejected."""
+        at = time.monotonic() if at is None else at
+        self._events.put(lambda now: self._miss(why, at, now))
+
+    def reject_all(self, reason: Reason, why: str) -> None:
+        """Reject whatever is on its way and not on record as passed yet."""
+        self._events.put(lambda now: self._reject_all(reason, why, now))
+
+    def undelivered(self, entry: Entry, why: str) -> None:
+        """A PASS is on record of a unit that was not let through: put the correction on record."""
+        self._recorder.event(correction_draft(entry, "not_delivered", why))
 
     def shot(self, camera: str, shot: Shot, at: float | None = None) -> None:
         """A camera gave a frame, or a fault instead of one, at the monotonic time `at` (default: now)."""
@@ -208,8 +231,20 @@ class Conveyor:
         now = time.monotonic()
         if self.stopped:
             self._book.fault(self._number, Reason.STATION_STOPPED, self.stopped, now)
+        elif self._book.untold > self._most_waiting:
+            message = f"{self._most_waiting} units were already on their way; the station is slower than the line"
+            self._book.fault(self._number, Reason.QUEUE_FULL, message, now)
         for joiner in self._joiners.values() if self._triggered else ():
             self._place(joiner.opened(self._number, at), now)
+
+    def _miss(self, why: str, at: float, now: float) -> None:
+        self._open(self._station.new_unit(), at)
+        if not self._ending:
+            self._book.fault(self._number, Reason.TRIGGER_LOST, why, now)
+
+    def _reject_all(self, reason: Reason, why: str, now: float) -> None:
+        for number in list(self._book):
+            self._book.fault(number, reason, why, now)
 
     def _join(self, camera: str, shot: Shot, at: float, now: float) -> None:
         self._place(self._joiners[camera].shot((camera, shot), shot.sequence, at), now)

@@ -17,15 +17,18 @@ from typing import Any
 
 import cv2
 
-from inspection.detector import FrameDetector
-from inspection.finding import Finding
+from inspection.detector import FrameDetector, identity_of, label_of
+from inspection.errors import InspectionError
+from inspection.finding import Finding, GoldenMismatch, OutputReader
 from inspection.frames import Pixels
-from inspection.image_finding import Failure, ImageFinding, find_in_frame
+from inspection.image_finding import Failure, ImageFinding, InspectionFailed, find_in_frame
+from inspection.package import Package
 from inspection.recipe import Recipe, recipe_detector
 from inspection.verdict import Reason
-from serve.pipeline.worker import Backoff, Ready, Worker
+from serve.pipeline.worker import Backoff, Ready, Worker, WorkerFailed
 
 _AHEAD = 1  # frames sent before they can be begun, so that no lane waits for the next one to be copied
+_A_FRAME = "the frame"  # its name where whoever asks knows it better
 _SLOW_S = 10.0  # no frame takes so long: the process hangs
 
 
@@ -77,6 +80,7 @@ class Inspector:
         backoff: Backoff | None = None,
         main: Callable[..., None] | None = None,
     ) -> None:
+        self._recipe, self._folder, self._threads = recipe, folder, threads
         self._lanes, self._slow_s, self._alarm = lanes, slow_s, alarm
         self._waiting: deque[_Waiting] = deque()
         self._begun: dict[int, _Waiting] = {}
@@ -84,18 +88,25 @@ class Inspector:
         self._next = 0
         self._took_s = 0.0
         self._up = False
-        self._given_up = ""
+        self._given_up, self._given_up_for = "", Reason.MODEL_FAULT
         self._worker = Worker(
             "inspector", main or _inspect_all, (recipe, folder, runtime, threads, lanes), message=self._answered,
             up=self._came_up, down=self._went_down, gave_up=self._gone, hung=self._hung, backoff=backoff,
         )  # fmt: skip
 
     def start(self) -> str:
-        """Load and prove the packages there; returns the runtime's name. Raises WorkerFailed."""
-        return str(self._worker.start())
+        """Load and prove the packages there; returns the runtime's name. A process that is started again must prove
+        them in the same one. Raises InspectorRefused."""
+        try:
+            runtime = str(self._worker.start())
+        except WorkerFailed as error:
+            raise InspectorRefused(error) from error
+        self._worker.arguments = (self._recipe, self._folder, runtime, self._threads, self._lanes)
+        return runtime
 
     def stop(self) -> None:
         """End the process; what still waits is answered with a failure."""
+        self._alarm = lambda _: None  # as wanted
         self._gone("the inspector was stopped")
         self._worker.stop()
 
@@ -139,7 +150,7 @@ class Inspector:
                 if not first.wanted():
                     continue
                 if self._given_up:
-                    refused.append((first, _failure(Reason.MODEL_FAULT, self._given_up)))
+                    refused.append((first, _failure(self._given_up_for, self._given_up)))
                 elif now + self._took_s > first.decide_by:
                     message = f"{first.asked.name} was not inspected: it would not have been decided in time"
                     refused.append((first, _failure(Reason.LATE, message)))
@@ -176,6 +187,9 @@ class Inspector:
     def _gone(self, why: str) -> None:
         with self._gate:
             self._given_up = self._given_up or why
+            refused = self._worker.refused
+            if refused and refused.code == GoldenMismatch.code:
+                self._given_up_for = Reason.RUNTIME_NOT_QUALIFIED
         self._went_down(why)
         self._feed()
 
@@ -185,14 +199,24 @@ class Inspector:
         return bool(began) and time.monotonic() - min(began) > self._slow_s
 
 
+class InspectorRefused(InspectionError):
+    """The process cannot do its work; the code is that of what it says itself, where it said something."""
+
+    def __init__(self, failed: WorkerFailed) -> None:
+        said = failed.refused
+        super().__init__(said.message if said else str(failed))
+        self.code = said.code if said else failed.code
+
+
 class ProcessDetector:
     """Stands where a detector does, for whoever wants one finding and waits for it. What it knows of the packages was
     read here; what finds is the inspector's process."""
 
-    def __init__(self, known: FrameDetector, inspector: Inspector, runtime: str) -> None:
-        self.package, self.manifest, self.classifier = known.package, known.manifest, known.classifier
-        self.identity, self.label, self.runtime = known.identity, known.label, runtime
-        self.inspector = inspector
+    def __init__(self, package: Package, classifier: Package | None, inspector: Inspector, runtime: str) -> None:
+        self.package, self.manifest = package, package.manifest
+        self.classifier = OutputReader(classifier) if classifier else None
+        self.identity, self.label = identity_of(package, self.classifier), label_of(package, self.classifier)
+        self.inspector, self.runtime = inspector, runtime
 
     def find(self, pixels: Pixels) -> Finding:
         """As `Detector.find`. Raises InspectionFailed with what went wrong there."""
@@ -203,21 +227,13 @@ class ProcessDetector:
             answers.append(found)
             done.set()
 
-        self.inspector.ask("the frame", pixels, answer)
+        self.inspector.ask(_A_FRAME, pixels, answer)
         done.wait()
         found = answers[0]
         if found.finding is None:
             assert found.failure
-            raise InspectionFailed(found.failure)
+            raise InspectionFailed(found.failure, _A_FRAME)
         return found.finding
-
-
-class InspectionFailed(Exception):
-    """A frame has no finding; `failure` says why."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 def _failure(reason: Reason, message: str) -> Failure:

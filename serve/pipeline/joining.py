@@ -103,5 +103,6 @@ class CameraJoiner(Generic[Token]):
         return self._base[0] + (sequence - self._base[1]) // self._frames
 
     def _doubt(self, token: Token | None, doubtful: tuple[int, ...]) -> Placed[Token]:
-        self.in_doubt = True
+        # What a camera gives before the first unit is of units that nobody announced: the count begins later.
+        self.in_doubt = self.in_doubt or self._first is not None
         return Placed(token, None, tuple(sorted(set(doubtful))))

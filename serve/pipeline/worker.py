@@ -85,7 +85,7 @@ class Worker:
         start_s: float = 120.0,
         backoff: Backoff | None = None,
     ) -> None:
-        self.name, self._main, self._arguments = name, main, arguments
+        self.name, self._main, self.arguments = name, main, arguments
         self._message, self._up, self._down, self._gave_up, self._hung = message, up, down, gave_up, hung
         self._start_s, self._backoff = start_s, backoff or Backoff()
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -97,6 +97,7 @@ class Worker:
         self._sender = threading.Thread(target=self._send_all, name=f"send {name}", daemon=True)
         self._restarts = 0
         self._unwanted = ""
+        self.refused: Refused | None = None  # what the process said when it last could not start, if it could not
 
     @property
     def pid(self) -> int | None:
@@ -162,11 +163,12 @@ class Worker:
                 return False
             self._restarts += 1
             said = self._spawn()
-            if not isinstance(said, Refused):
+            self.refused = said if isinstance(said, Refused) else None
+            if not self.refused:
                 self._up(said)
                 return True
             self._end_process(0)
-            why = said.message
+            why = self.refused.message
             deaths.append(time.monotonic())
         self._gave_up(f"{self.name} failed {len(deaths)} times within {self._backoff.calm_s:g} s, at last: {why}")
         return False
@@ -175,7 +177,7 @@ class Worker:
         """What the new process said when it was ready, or Refused."""
         ours, theirs = _context.Pipe()
         self._process = _context.Process(
-            target=_run, args=(theirs, self._main, self._arguments), name=self.name, daemon=True
+            target=_run, args=(theirs, self._main, self.arguments), name=self.name, daemon=True
         )
         self._process.start()
         theirs.close()

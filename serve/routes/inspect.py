@@ -8,8 +8,8 @@ from inspection.errors import InspectionError
 from inspection.frames import Frame, decode_frame, image_suffix
 from inspection.verdict import Reason, reason_for
 from serve.deps import ServiceDep
+from serve.descriptions import describe
 from serve.problems import Problem
-from serve.service import describe
 
 MAX_UPLOAD_BYTES = 64 * 2**20
 

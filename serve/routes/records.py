@@ -15,8 +15,9 @@ from inspection.record_findings import deciding_limits
 from inspection.records import Entry
 from inspection.verdict import Outcome
 from serve.deps import EntryDep, ServiceDep
+from serve.descriptions import describe_entry
 from serve.problems import Problem
-from serve.service import Service, describe_entry
+from serve.service import Service
 
 router = APIRouter(prefix="/api/records", tags=["records"])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]

@@ -1,6 +1,7 @@
 """A unit at a fixed rate: for replay, commissioning and load."""
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ class TimerOptions(TriggerOptions):
 
 
 class TimerTrigger(Trigger):
-    """Units are due at fixed times, however late they are asked for: a real line waits for nobody either."""
+    """Units are due at fixed times, however late they are asked for: a real line waits for nobody either. These are the
+    multiples of the period on the monotonic clock, at which simulated cameras of the same rate shoot."""
 
     Options: ClassVar[type[TriggerOptions]] = TimerOptions
 
@@ -29,7 +31,7 @@ class TimerTrigger(Trigger):
         self._options, self._given = options, 0
 
     def units(self, stop: threading.Event) -> Iterator[Triggered]:
-        began = time.monotonic()
+        began = math.ceil(time.monotonic() * self._options.rate_hz) / self._options.rate_hz
         for number in itertools.count():
             due = began + number / self._options.rate_hz
             if self._given == self._options.units or stop.wait(max(0.0, due - time.monotonic())):

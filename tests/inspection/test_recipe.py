@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inspection.config import ConfigInvalid
-from inspection.recipe import RecipePackageDiffers, read_recipe, recipe_package
+from inspection.recipe import RecipePackageDiffers, read_recipe, recipe_packages
 
 GOOD = """\
 name: vials
@@ -76,14 +76,14 @@ def test_a_package_made_for_another_product_does_not_run(tmp_path: Path, vial_pa
     (tmp_path / "vial.onnx").write_bytes(vial_package.read_bytes())
 
     with pytest.raises(RecipePackageDiffers, match="made for product 'vial'"):
-        recipe_package(read_recipe(written(tmp_path, GOOD.replace("product: vial", "product: tablet"))), tmp_path)
+        recipe_packages(read_recipe(written(tmp_path, GOOD.replace("product: vial", "product: tablet"))), tmp_path)
 
 
 def test_only_the_named_package_runs(tmp_path: Path, vial_package: Path) -> None:
     (tmp_path / "vial.onnx").write_bytes(vial_package.read_bytes())
-    digest = recipe_package(read_recipe(written(tmp_path, GOOD)), tmp_path).digest
+    digest = recipe_packages(read_recipe(written(tmp_path, GOOD)), tmp_path)[0].digest
     named = GOOD.replace("{path: vial.onnx}", "{path: vial.onnx, sha256: '%s'}")
 
-    assert recipe_package(read_recipe(written(tmp_path, named % digest)), tmp_path).digest == digest
+    assert recipe_packages(read_recipe(written(tmp_path, named % digest)), tmp_path)[0].digest == digest
     with pytest.raises(RecipePackageDiffers, match="put the approved file there"):
-        recipe_package(read_recipe(written(tmp_path, named % ("0" * 64))), tmp_path)
+        recipe_packages(read_recipe(written(tmp_path, named % ("0" * 64))), tmp_path)

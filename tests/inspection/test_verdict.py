@@ -94,7 +94,8 @@ def test_limits_that_are_not_the_classifier_s_own_do_not_pass_what_it_surely_sho
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_either_shown_by_the_images_or_a_fault(reason: Reason) -> None:
     """A unit stopped for a fault is inspected again as if for the first time; one that was seen is not."""
-    faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "archive_fault", "station_stopped")
+    faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "runtime_not_qualified",
+              "archive_fault", "station_stopped", "trigger_lost", "clock_step", "not_delivered")  # fmt: skip
 
     assert (reason in SHOWN) != reason.startswith(faults)
 

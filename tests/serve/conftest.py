@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.serve.output_controllers import Plc
 from tests.serve.serving import Running, running, write_recipe
 
 
@@ -25,6 +26,15 @@ def free_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return find
+
+
+@pytest.fixture
+def plc(free_port: Callable[[], int]) -> Iterator[Plc]:
+    """A PLC's stand-in that listens."""
+    made = Plc(free_port())
+    made.start()
+    yield made
+    made.end()
 
 
 @pytest.fixture

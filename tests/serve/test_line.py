@@ -1,203 +1,125 @@
-"""The line: every shot gets exactly one disposition, and none passes without a look, in time, and a record."""
+"""A recipe at work: cameras, trigger, outputs and records together, with the real processes; and each thing that fails
+in it is told, rejects what it must, and is recovered from."""
 
-import itertools
-import time
-from collections.abc import Callable, Iterator
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from inspection.archive import Archive, ArchiveFault
-from inspection.package import Package
+from inspection.config import ConfigInvalid
 from inspection.recipe import Recipe
-from inspection.station import Station
-from inspection.verdict import Outcome, Reason
-from serve.cameras import Camera, Fault, Shot
-from serve.line import Line
-from tests.serve.line_parts import DeafCamera, FailingArchive, FollowingDetector, PlayingCamera, Told, frame
-from tests.serve.serving import wait_for
+from inspection.records import Entry, from_row
+from inspection.verify import verify_archive
+from serve.cameras import CameraOptions
+from serve.line import unit_timing
+from tests.serve.output_examples import config_of
+from tests.serve.serving import Running, running, wait_for, write_recipe
 
-FOUND = {"good": "within_limits", "review": "above_review_limit", "reject": "above_reject_limit",
-         "nan": "score_not_finite", "infinite": "score_not_finite", "broken": "model_fault"}  # fmt: skip
-FAULTS = [Reason.FRAME_UNREADABLE, Reason.FRAME_WRONG_FORMAT, Reason.FRAME_LOST]
-MakeLine = Callable[..., tuple[Line, Told]]
-OUTCOMES = {"within_limits": Outcome.PASS, "above_review_limit": Outcome.REVIEW}
+pytestmark = pytest.mark.timeout(120)
+RATE_HZ = 4
+# Simulated cameras and the timer go by the same clock: frames come a little before or after their trigger.
+CAMERA = {"kind": "simulator", "rate_hz": RATE_HZ, "defect_rate": 0, "after_ms": -60, "within_ms": 180}
+
+
+def recorded(station: Running) -> tuple[list[Entry], list[Entry]]:
+    """Units and events of a station's archive, which must verify."""
+    entries = [from_row(row) for row in station.service.archive.rows("station-1")]
+    return [entry for entry in entries if entry.kind == "unit"], [entry for entry in entries if entry.kind == "event"]
+
+
+def assert_accounted(station: Running) -> list[Entry]:
+    """After the stop: as many records as dispositions, and the chain verifies."""
+    units, _ = recorded(station)
+    assert len(units) == station.units()
+    assert len({unit.unit for unit in units}) == len(units)
+    return units
 
 
 @pytest.fixture
-def detector_parts(package: Package) -> FollowingDetector:
-    return FollowingDetector(package)
+def triggered(tmp_path: Path, vial_package: Path) -> Iterator[Running]:
+    """Two cameras, three frames of each unit, a timer, and a gate."""
+    (tmp_path / "gate").mkdir()
+    recipe = write_recipe(
+        tmp_path, vial_package, cameras=[CAMERA | {"name": "top", "frames": 2}, CAMERA | {"name": "side"}],
+        trigger={"kind": "timer", "rate_hz": RATE_HZ}, deadline_ms=5000, lanes=2, threads=1,
+        outputs=[{"kind": "gpio", "name": "gate", "path": "gate"}],
+    )  # fmt: skip
+    with running(recipe, tmp_path / "archive") as station:
+        yield station
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Iterator[FailingArchive]:
-    opened = FailingArchive(tmp_path / "archive")
-    yield opened
-    opened.close()
+def test_frames_of_two_cameras_are_one_unit_and_open_the_gate(triggered: Running, tmp_path: Path) -> None:
+    wait_for(lambda: triggered.service.tally.snapshot()["outcomes"]["PASS"] >= 3)
+    triggered.stop()
+    units = assert_accounted(triggered)
+    passed = [unit for unit in units if unit.outcome == "PASS"]
+    for unit in passed:
+        assert sorted(frame.camera for frame in unit.frames) == ["side", "top", "top"]
+        assert all(frame.image for frame in unit.frames)
+    assert (tmp_path / "gate" / "pass").read_text() == "0"
+    assert verify_archive(tmp_path / "archive").intact
 
 
-@pytest.fixture
-def make_line(recipe: Recipe, detector_parts: FollowingDetector, archive: FailingArchive) -> MakeLine:
-    """Makes a line over the fixtures' detector and archive, from a camera or from shots, and what it tells."""
-
-    def make(
-        source: Camera | list[Any],
-        then_wait: bool = False,
-        clock: Callable[[], float] = time.perf_counter,
-        **changes: Any,
-    ) -> tuple[Line, Told]:
-        camera = source if isinstance(source, Camera) else PlayingCamera(source, then_wait)
-        told = Told()
-        station = Station(recipe.model_copy(update=changes), detector_parts, archive, clock)  # type: ignore[arg-type]
-        return Line(station, camera, told.append, camera_patience_s=0.1), told
-
-    return make
-
-
-def run(line: Line) -> None:
-    line.start()
-    assert line.wait(30)
+def test_killed_camera_and_inspector_are_alarms_and_come_back(triggered: Running) -> None:
+    passes = lambda: triggered.service.tally.snapshot()["outcomes"]["PASS"]  # noqa: E731
+    wait_for(lambda: passes() >= 1)
+    line = triggered.service.line
+    for pid in (line.cameras["top"].pid, line.inspector.pid):
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: triggered.service.alarm)
+        assert triggered.client.get("/ready").status_code == 503
+        before = passes()
+        wait_for(lambda before=before: passes() > before, 40)
+        wait_for(lambda: not triggered.service.alarm)
+    triggered.stop()
+    units = assert_accounted(triggered)
+    assert {unit.reason for unit in units if unit.outcome == "REJECT"} >= {"frame_lost"}
+    _, events = recorded(triggered)
+    raised = {entry.details["code"] for entry in events if entry.reason == "alarm_raised"}
+    assert raised >= {"camera_down", "inspector_down"}
 
 
-def events(archive: Archive) -> list[tuple[str, dict[str, Any]]]:
-    entries = archive.latest(1000, kind="event")
-    return [(str(entry.reason), dict(entry.details)) for entry in reversed(entries)]
+def test_a_gate_that_does_not_acknowledge_passes_nobody(tmp_path: Path, vial_package: Path, plc: Any) -> None:
+    recipe = write_recipe(
+        tmp_path, vial_package, camera=CAMERA,
+        outputs=[config_of("modbus", **plc.options, timeout_ms=300).model_dump()],
+    )  # fmt: skip
+    with running(recipe, tmp_path / "archive") as station:
+        outcomes = lambda: station.service.tally.snapshot()["outcomes"]  # noqa: E731
+        wait_for(lambda: outcomes()["PASS"] >= 1)
+        plc.muted = True
+        wait_for(lambda: outcomes()["REJECT"] >= 2)
+        assert "did not acknowledge" in station.service.alarm
+        passed = outcomes()["PASS"]
+        plc.muted = False
+        wait_for(lambda: outcomes()["PASS"] > passed)
+        wait_for(lambda: not station.service.alarm)
+        station.stop()
+        units = assert_accounted(station)
+        _, events = recorded(station)
+        corrected = {entry.unit for entry in events if entry.reason == "not_delivered"}
+        assert corrected
+        assert len([unit for unit in units if unit.outcome == "PASS"]) == outcomes()["PASS"] + len(corrected)
+        assert station.service.tally.snapshot()["reasons"]["not_delivered"] == len(corrected)
 
 
-steps = st.one_of(st.sampled_from(sorted(FOUND)), st.sampled_from(FAULTS))
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(steps, max_size=12), refused=st.frozensets(st.integers(0, 11), max_size=4))
-def test_every_shot_gets_exactly_one_disposition(
-    make_line: MakeLine, archive: FailingArchive, detector_parts: FollowingDetector,
-    steps: list[str | Reason], refused: frozenset[int],
-) -> None:  # fmt: skip
-    shots: list[Shot] = [
-        Fault(step, "went wrong") if isinstance(step, Reason) else frame(step, number)
-        for number, step in enumerate(steps)
-    ]
-    detector_parts.learn(*shots)
-    archive.refused, archive.turn = refused, 0
-    line, told = make_line(shots, queue=100)
-    run(line)
-
-    assert len(told) == len(steps)
-    assert len({disposition.unit for disposition in told}) == len(steps)
-    for number, (step, disposition) in enumerate(zip(steps, told, strict=True)):
-        reason = str(step) if isinstance(step, Reason) else FOUND[step]
-        reason = "archive_fault" if number in refused else reason
-        assert (disposition.reason, disposition.outcome) == (reason, OUTCOMES.get(reason, Outcome.REJECT))
-        assert (disposition.entry is None) == (number in refused)
-        if disposition.entry is not None:
-            stored = archive.get(disposition.entry.station, disposition.entry.sequence)
-            assert stored == disposition.entry
-            assert (stored.unit, stored.outcome) == (disposition.unit, disposition.outcome)
-
-
-def test_full_queue_rejects_on_record_and_loses_nothing(
-    make_line: MakeLine, archive: Archive, detector_parts: FollowingDetector
-) -> None:
-    detector_parts.gate.clear()
-    line, told = make_line([frame("good", number) for number in range(6)], queue=1)
-    line.start()
-    told.wait(4)  # one is being looked at and one waits at most, so four were turned away
-    detector_parts.gate.set()
-    assert line.wait(30)
-    assert len(told) == 6
-    turned_away = [disposition for disposition in told if disposition.reason is Reason.QUEUE_FULL]
-    assert len(turned_away) >= 4
-    for disposition in turned_away:
-        assert disposition.outcome is Outcome.REJECT
-        assert disposition.entry is not None
-        [kept] = disposition.entry.frames
-        assert kept.image is not None
-        assert archive.images.get(kept.image)
-        assert "slower than the line" in disposition.message
-    assert {d.outcome for d in told if d not in turned_away} == {Outcome.PASS}
-
-
-def test_camera_that_dies_is_an_alarm_and_its_units_are_decided(make_line: MakeLine, archive: Archive) -> None:
-    line, told = make_line([frame("good", 1), frame("good", 2), OSError("the cable is out")], queue=5)
-    run(line)
-    assert line.state == "failed"
-    assert line.alarm == "the camera failed: OSError: the cable is out"
-    assert [disposition.outcome for disposition in told] == [Outcome.PASS, Outcome.PASS]
-    assert events(archive) == [("line_started", {}), ("line_failed", {"alarm": line.alarm})]
-
-
-def test_stop_finishes_what_waits_and_records_itself(
-    make_line: MakeLine, archive: Archive, detector_parts: FollowingDetector
-) -> None:
-    detector_parts.gate.clear()
-    line, told = make_line([frame("good", number) for number in range(4)], then_wait=True, queue=10)
-    line.start()
-    wait_for(lambda: detector_parts.looked_at == 1)
-    assert not told
-    detector_parts.gate.set()
-    line.stop()
-    assert [disposition.outcome for disposition in told] == [Outcome.PASS] * 4
-    assert line.state == "stopped"
-    assert [name for name, _ in events(archive)] == ["line_started", "line_stopped"]
-
-
-def test_camera_that_ends_leaves_a_finished_line(make_line: MakeLine, archive: Archive) -> None:
-    line, told = make_line([frame("good", 1)])
-    run(line)
-    line.stop()
-    assert (line.state, line.alarm, len(told)) == ("finished", "", 1)
-    assert [name for name, _ in events(archive)] == ["line_started", "line_finished"]
-
-
-def test_camera_that_hangs_does_not_keep_the_line_from_stopping(make_line: MakeLine, archive: Archive) -> None:
-    camera = DeafCamera()
-    line, told = make_line(camera)
-    line.start()
-    told.wait(1)
-    line.stop()
-    assert line.state == "failed"
-    assert "did not stop within 0.1 s" in line.alarm
-    assert events(archive)[-1] == ("line_failed", {"alarm": line.alarm})
-    camera.released.set()
-    line._feeder.join(10)
-    assert len(told) == 1
-
-
-@pytest.mark.parametrize(("deadline_ms", "outcome", "reason"), [
-    (500, Outcome.REJECT, Reason.LATE), (60_000, Outcome.PASS, Reason.WITHIN_LIMITS),
+@pytest.mark.parametrize(("keys", "timing"), [
+    ({"deadline_ms": 1000}, (0.9, 0.9, 1.0)), ({"deadline_ms": 4000}, (3.9, 3.9, 4.0)),
+    ({"deadline_ms": 1000, "trigger": {"kind": "timer"}, "outputs": ({"kind": "gpio"},)}, (0.1, 0.85, 0.95)),
 ])  # fmt: skip
-def test_deadline_decides_whether_a_good_unit_passes(
-    make_line: MakeLine, deadline_ms: int, outcome: Outcome, reason: Reason
+def test_of_the_deadline_some_is_kept_for_record_and_gate(
+    recipe: Recipe, keys: dict[str, Any], timing: tuple[float, float, float]
 ) -> None:
-    seconds = itertools.count()
-    line, told = make_line([frame("good", 1), frame("good", 2)], deadline_ms=deadline_ms, clock=seconds.__next__)
-    run(line)
-    assert [(disposition.outcome, disposition.reason) for disposition in told] == [(outcome, reason)] * 2
-    assert all(disposition.entry is not None for disposition in told)
+    changed = Recipe.model_validate(recipe.model_dump(exclude_defaults=True) | keys)
+    found = unit_timing(changed, {"cam": CameraOptions()}, "recipe.yaml")
+    assert (found.frames_s, found.decide_s, found.tell_s) == pytest.approx(timing)
 
 
-def test_listener_that_fails_does_not_stop_the_line(make_line: MakeLine) -> None:
-    line, _ = make_line([frame("good", 1), frame("good", 2)])
-    heard: list[Outcome] = []
-
-    def tell(disposition: Any) -> None:
-        heard.append(disposition.outcome)
-        raise ValueError("no one there")
-
-    line._tell = tell
-    run(line)
-    assert heard == [Outcome.PASS, Outcome.PASS]
-    assert "ValueError: no one there" in line.alarm
-
-
-def test_line_whose_start_cannot_be_recorded_does_not_start(make_line: MakeLine, archive: Archive) -> None:
-    line, told = make_line([frame("good", 1)])
-    with archive._engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE entries")
-    with pytest.raises(ArchiveFault, match="did not accept a record"):
-        line.start()
-    line.stop()
-    assert (line.state, told) == ("ready", [])
+def test_frames_that_may_come_after_the_decision_are_refused(recipe: Recipe) -> None:
+    keys = recipe.model_dump(exclude_defaults=True) | {"trigger": {"kind": "timer"}, "deadline_ms": 100}
+    with pytest.raises(ConfigInvalid, match="within_ms must be less, or the deadline later"):
+        unit_timing(Recipe.model_validate(keys), {"cam": CameraOptions()}, "recipe.yaml")

@@ -20,14 +20,6 @@ from tests.serve.serving import wait_for
 
 
 @pytest.fixture
-def plc(free_port: Callable[[], int]) -> Iterator[Plc]:
-    made = Plc(free_port())
-    made.start()
-    yield made
-    made.end()
-
-
-@pytest.fixture
 def web(free_port: Callable[[], int]) -> Iterator[WebServer]:
     made = WebServer(free_port())
     made.start()

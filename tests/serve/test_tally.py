@@ -7,7 +7,7 @@ import pytest
 from inspection.records import Entry
 from inspection.station import Disposition
 from inspection.verdict import Outcome, Reason
-from serve.service import describe
+from serve.descriptions import describe
 from serve.tally import Tally
 
 SEVERITY = {"crack": "critical", "spot": "minor"}

@@ -216,7 +216,7 @@ def test_real_frames_through_the_inspector_s_process(
     told = Told()
     with Archive(tmp_path / "archive") as archive:
         runtime = inspector.start()
-        station = Station(named, ProcessDetector(detector, inspector, runtime), archive, time.monotonic)
+        station = Station(named, ProcessDetector(detector.package, None, inspector, runtime), archive, time.monotonic)
         conveyor = Conveyor(station, inspector, {"cam": CameraTiming(2)}, PATIENT, told.append, triggered=False)
         conveyor.start()
         good, bad = vial_images["good"][0], vial_images["missing_stopper"][0]

@@ -15,8 +15,8 @@ from inspection.frames import read_frame
 from inspection.image_finding import ImageFinding
 from inspection.recipe import Recipe, read_recipe
 from inspection.verdict import Reason
-from serve.pipeline.inspector import Inspector, ProcessDetector
-from serve.pipeline.worker import Backoff, WorkerFailed
+from serve.pipeline.inspector import Inspector, InspectorRefused, ProcessDetector
+from serve.pipeline.worker import Backoff
 from tests.serve.pipeline.workers import PIXELS, told_what_to_do
 from tests.serve.serving import wait_for, write_recipe
 
@@ -60,7 +60,7 @@ def test_finds_what_the_detector_finds_to_the_last_bit(
     inspector = Inspector(recipe, tmp_path, threads=1, lanes=2)
     runtime = inspector.start()
     try:
-        process = ProcessDetector(detector, inspector, runtime)
+        process = ProcessDetector(detector.package, None, inspector, runtime)
         alone = Detector(detector.package, "onnxruntime", 1)
         for path in (*vial_images["good"][:2], *vial_images["crack"][:2]):
             pixels = read_frame(path).pixels
@@ -123,5 +123,5 @@ def test_given_up_it_answers_at_once(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_a_package_that_is_refused_is_refused_at_the_start(tmp_path: Path, vial_package: Path) -> None:
     recipe = read_recipe(write_recipe(tmp_path, vial_package, package={"path": str(vial_package), "sha256": "0" * 64}))
-    with pytest.raises(WorkerFailed, match="asks for 000000000000"):
+    with pytest.raises(InspectorRefused, match="asks for 000000000000"):
         Inspector(recipe, tmp_path).start()

@@ -89,10 +89,19 @@ def test_a_missed_trigger_makes_its_unit_and_the_next_doubtful_and_stops_until_t
 
 def test_a_frame_without_any_unit_is_nobody_s_and_a_doubt() -> None:
     joiner: CameraJoiner[str] = CameraJoiner(-0.02, 0.08)
+    joiner.opened(1, 0.5)
     assert joiner.shot("frame", 0, 1.0) == []
     assert joiner.passed(1.01) == []
     assert joiner.passed(1.03) == [Placed("frame", None)]
     assert joiner.in_doubt
+
+
+def test_frames_before_the_first_unit_are_nobody_s_and_no_doubt() -> None:
+    joiner: CameraJoiner[str] = CameraJoiner(0.0, 0.08)
+    assert [joiner.shot("frame", number, number * 0.1) for number in range(3)] == [[Placed("frame", None)]] * 3
+    assert not joiner.in_doubt
+    joiner.opened(1, 0.3)
+    assert joiner.shot("frame", 3, 0.31) == [Placed("frame", 1)]
 
 
 def test_times_that_cannot_be_are_refused() -> None:

@@ -1,0 +1,38 @@
+"""Dispositions and records as JSON, for pages and machines."""
+
+from typing import Any
+
+from inspection.record_findings import named_defects
+from inspection.records import Entry
+from inspection.station import Disposition
+
+
+def describe(disposition: Disposition) -> dict[str, Any]:
+    """A disposition, with its record where it has one."""
+    return {
+        "unit": disposition.unit,
+        "outcome": disposition.outcome,
+        "reason": disposition.reason,
+        "message": disposition.message,
+        "record": describe_entry(disposition.entry) if disposition.entry else None,
+    }
+
+
+def describe_entry(entry: Entry) -> dict[str, Any]:
+    """A record, with the addresses of its pictures."""
+    base = f"/api/records/{entry.station}/{entry.sequence}"
+    first = entry.frames[0] if entry.frames else None
+    links = {
+        "self": base,
+        "image": f"{base}/image" if first and first.image else None,
+        "heatmap": f"{base}/heatmap" if first and first.heatmap else None,
+    }
+    names = (
+        "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package", "outcome",
+        "reason", "score", "review_limit", "reject_limit", "latency_ms", "previous", "hash",
+    )  # fmt: skip
+    frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
+               "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
+    return {name: getattr(entry, name) for name in names} | {
+        "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
+    }  # fmt: skip

@@ -80,6 +80,7 @@ def _make_way(path: Path, kind: str) -> None:
 class _Streams(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = _MAX_CONNECTIONS
 
     def __init__(self, path: Path, take: Callable[[bytes], Answer], unheard: Callable[[bytes], None]) -> None:
         self.take, self.unheard = take, unheard

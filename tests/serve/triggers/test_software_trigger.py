@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -188,6 +188,18 @@ def test_a_file_in_the_way_is_kept(recipe_file: Path) -> None:
     with pytest.raises(TriggerUnavailable, match="is there and is no socket"):
         software(recipe_file, path="line.sock")
     assert path.read_text() == "recipe notes"
+
+
+def test_a_connection_too_many_is_closed_and_the_others_go_on(stream: SoftwareTrigger, recipe_file: Path) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(recipe_file)) for _ in range(16)]
+        for client in clients:
+            client.sendall(b"{}\n")
+            assert json.loads(client.recv(99))["opened"]
+        assert stack.enter_context(connected(recipe_file)).recv(99) == b""
+        clients[0].sendall(b"{}\n")
+        assert json.loads(clients[0].recv(99))["opened"]
+    assert len(waiting(stream)) == 17
 
 
 def test_closing_ends_the_connections_that_are_left(stream: SoftwareTrigger, recipe_file: Path) -> None:

@@ -79,7 +79,7 @@ class Line:
 
     @property
     def station(self) -> Station:
-        """The station, from the first `start` on."""
+        """The station, from `attach` on."""
         assert self._station
         return self._station
 
@@ -116,9 +116,14 @@ class Line:
         self._alarms.clear("camera ")
         self._alarms.clear("trigger")
 
+    def attach(self, archive: Archive) -> None:
+        """Make the station, where it is not there yet."""
+        self._station = self._station or Station(self.recipe, self.detector, archive, time.monotonic)
+
     def start(self, archive: Archive) -> None:
         """Let units come. Raises ArchiveFault where the start cannot be recorded."""
-        self._station = self._station or Station(self.recipe, self.detector, archive, time.monotonic)
+        self.attach(archive)
+        assert self._station
         if not self.recipe.cameras:
             return
         self._restarts = dict.fromkeys(self.cameras, 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inspection.archive import Archive
+from inspection.errors import InspectionError
 from inspection.recipe import Recipe, read_recipe
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
@@ -86,6 +87,39 @@ class Service:
         self.line.start(archive)
         self.deliveries.start()
         threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def change_to(self, line: Line, deliveries: Deliveries | None) -> None:
+        """Stop the line that runs, and run another, with other outputs if there are any. Where that one cannot be
+        opened, the old one runs again, and this raises what opening it raised."""
+        old, self.changing = self.line, True
+        self.changed()
+        try:
+            old.stop("stopped", changeover=line.recipe.label)
+            old.shut()
+            try:
+                line.open()
+            except BaseException:
+                self._again(old)
+                raise
+            line.attach(self.archive)
+            self.line = line
+            if deliveries:
+                self.deliveries.stop()
+                self.deliveries = deliveries
+                deliveries.start()
+            line.start(self.archive)
+            old.close()
+        finally:
+            self.changing = False
+            self.changed()
+
+    def _again(self, line: Line) -> None:
+        try:
+            line.open()
+            line.start(self.archive)
+        except InspectionError as error:
+            why = f"{line.recipe.label} stopped for a changeover that failed, and cannot go on: {error}"
+            self.alarms.set("line_failed", why)
 
     def close(self) -> None:
         """Let the line finish the units it has, record its end, tell the outputs. May be called twice."""

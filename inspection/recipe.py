@@ -155,13 +155,16 @@ def recipe_packages(recipe: Recipe, folder: Path) -> tuple[Package, Package | No
     return _package(recipe, recipe.package, folder), classifier
 
 
-def recipe_detector(recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None) -> Detector:
-    """The detector of all that a recipe in `folder` names, proved; `runtime` replaces the recipe's.
+def recipe_detector(
+    recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None, parallel: int = 1
+) -> Detector:
+    """The detector of all that a recipe in `folder` names, proved; `runtime` and `threads` replace the recipe's,
+    `parallel` says how many calls at once are worth preparing for.
 
     Raises RecipePackageDiffers, NotAClassifier, PackagesDiffer, and what reading and loading a package raises.
     """
     package, classifier = recipe_packages(recipe, folder)
-    return detector_of(package, classifier, runtime or recipe.runtime, threads or recipe.threads)
+    return detector_of(package, classifier, runtime or recipe.runtime, threads or recipe.threads, parallel)
 
 
 def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:

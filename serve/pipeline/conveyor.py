@@ -16,7 +16,7 @@ from inspection.frames import Frame, Pixels
 from inspection.image_finding import ImageFinding
 from inspection.records import Entry
 from inspection.station import Disposition, Station, fault_text
-from inspection.unit_record import UnitAccount, correction_draft
+from inspection.unit_record import Seen, UnitAccount, correction_draft
 from inspection.verdict import Outcome, Reason
 from serve.cameras import Fault, Shot
 from serve.pipeline.book import Timing, UnitBook
@@ -28,7 +28,10 @@ _DOUBTFUL = "a frame may be this unit's or another's: the camera's count and the
 
 
 class Inspects(Protocol):
-    """What frames are given to; `Inspector` is the one."""
+    """What frames are given to; `Inspector` is the one. `busy_s` is how long it takes for what waits there and so many
+    frames more, as far as it knows."""
+
+    def busy_s(self, more: int) -> float: ...
 
     def ask(
         self,
@@ -85,6 +88,7 @@ class Conveyor:
         }
         self._book = UnitBook({name: one.frames for name, one in cameras.items()}, timing, station.limits, self)
         self._recorder = Recorder(station, self._recorded, partial(alarm, "archive_fault"))
+        self._frames, self._decide_s = sum(one.frames for one in cameras.values()), timing.decide_s
         self._number = 0
         self._base: int | None = None  # the camera's count at unit `_base_unit`, where frames open units
         self._base_unit = 0
@@ -172,6 +176,10 @@ class Conveyor:
             lambda: self._book.wanted(number),
         )
 
+    def keep(self, number: int, index: int, seen: Seen) -> None:
+        """See `Hands`."""
+        self._recorder.keep(number, index, seen)
+
     def record(self, number: int, account: UnitAccount) -> None:
         """See `Hands`."""
         self._recorder.unit(number, account)
@@ -234,6 +242,10 @@ class Conveyor:
         elif self._book.untold > self._most_waiting:
             message = f"{self._most_waiting} units were already on their way; the station is slower than the line"
             self._book.fault(self._number, Reason.QUEUE_FULL, message, now)
+        elif now + (busy_s := self._inspector.busy_s(self._frames)) > at + self._decide_s:
+            # Looked at in vain it would cost the time of those behind it, and under overload none would be in time.
+            message = f"not inspected: it would have taken {busy_s * 1000:.0f} ms more to look at all its frames"
+            self._book.fault(self._number, Reason.LATE, message, now)
         for joiner in self._joiners.values() if self._triggered else ():
             self._place(joiner.opened(self._number, at), now)
 

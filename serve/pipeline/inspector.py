@@ -125,6 +125,10 @@ class Inspector:
         """How many frames wait or are looked at."""
         return len(self._waiting) + len(self._begun)
 
+    def busy_s(self, more: int) -> float:
+        """How long it takes for what waits and `more` frames, as far as the last ones tell."""
+        return math.ceil((self.waiting + more) / self._lanes) * self._took_s
+
     def ask(
         self,
         name: str,
@@ -245,7 +249,7 @@ def _inspect_all(
 ) -> None:
     """In the process: load, prove, and answer until asked to end."""
     cv2.setNumThreads(1)  # a frame's preparation is short, and the other cores have frames of their own
-    detector = recipe_detector(recipe, folder, runtime, threads)
+    detector = recipe_detector(recipe, folder, runtime, threads, lanes)
     inspect_with(connection, detector, lanes)
 
 

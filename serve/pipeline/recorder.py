@@ -16,7 +16,7 @@ from inspection.station import Station, fault_text
 from inspection.unit_record import Seen, UnitAccount, unrecorded_draft
 
 _GROUP = 64  # records written at once, at most
-_CROWDED = 32  # units that may wait to be recorded before the images of those that nobody looked at are left out
+_CROWDED = 8  # units that may wait to be recorded before the images of those that nobody looked at are left out
 _AGAIN_S = 1.0  # how often an archive that refused is asked again while nothing else comes
 
 
@@ -44,6 +44,7 @@ class Recorder:
         self._station, self._done, self._alarm = station, done, alarm
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._owed: deque[Draft] = deque()
+        self._begun: dict[tuple[int, int], Future[FrameRecord]] = {}
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="keep")
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._refusing = False
@@ -68,13 +69,21 @@ class Recorder:
         self._thread.join()
         self._pool.shutdown()
 
+    def keep(self, number: int, index: int, seen: Seen) -> None:
+        """Store a frame that was looked at, while the unit's others still are; `unit` is told of it later."""
+        self._begun[(number, index)] = self._pool.submit(self._station.keep, seen)
+
     def unit(self, number: int, account: UnitAccount) -> None:
-        """Put a unit on record."""
+        """Put a unit on record. `keep` and `unit` are called from one thread."""
+        begun = [self._begun.pop((number, index), None) for index in range(len(account.seen))]
         if self.waiting > _CROWDED and not any(seen.finding for seen in account.seen):
             account = replace(account, more={**account.more, "images": "not kept: too many units were waiting"})
             kept = [_without_image(seen) for seen in account.seen]
         else:
-            kept = [self._pool.submit(self._station.keep, seen) for seen in account.seen]
+            kept = [
+                done or self._pool.submit(self._station.keep, seen)
+                for done, seen in zip(begun, account.seen, strict=True)
+            ]
         self._items.put(_Item(number, account, kept))
 
     def event(self, draft: Draft) -> None:

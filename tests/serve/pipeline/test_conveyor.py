@@ -34,6 +34,9 @@ class Here:
     def __init__(self, detector: FollowingDetector) -> None:
         self.detector = detector
 
+    def busy_s(self, more: int) -> float:  # noqa: ARG002
+        return 0.0
+
     def ask(self, name: str, pixels: Pixels, answer: Callable[[ImageFinding], None], *_: object) -> None:
         if name != "never":
             answer(find_in_frame(self.detector, name, pixels))  # type: ignore[arg-type]

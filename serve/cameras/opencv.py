@@ -12,7 +12,7 @@ from pydantic import Field
 
 from inspection.frames import Frame
 from inspection.verdict import Reason
-from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot
+from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, FrozenAfter, Shot, Watched
 
 _OPEN_TIMEOUT_MS = 10_000
 
@@ -21,11 +21,13 @@ class OpenCvOptions(CameraOptions):
     """`source` is a camera's number, an address such as `rtsp://…`, or a video file, which is played to its end.
 
     `rate_hz` thins a faster live source out, and replaces a file's own rate. An address that is silent for `silence_s`
-    has lost a frame; a live source that lost one is opened again every `reconnect_s`."""
+    has lost a frame; a live source that lost one is opened again every `reconnect_s`. A file is never silent, and
+    frozen only where `frozen_after` says so."""
 
     source: int | str
     rate_hz: float | None = Field(default=None, gt=0, le=1000)
     silence_s: float = Field(default=3.0, gt=0, le=3600)
+    frozen_after: FrozenAfter | None = None
     reconnect_s: float = Field(default=2.0, gt=0, le=3600)
 
 
@@ -38,8 +40,8 @@ class OpenCvCamera(Camera):
         assert isinstance(options, OpenCvOptions)
         self._name, self._options = name, options
         self._source = options.source
-        self._is_address = isinstance(self._source, str) and "://" in self._source
-        self._is_file = isinstance(self._source, str) and not self._is_address
+        self._is_address = _is_address(self._source)
+        self._is_file = _is_file(self._source)
         if self._is_file:
             self._source = str(folder / str(self._source))
             if not Path(self._source).is_file():
@@ -52,6 +54,16 @@ class OpenCvCamera(Camera):
                 f"camera {name!r}: {self._source} cannot be opened; is it connected, not in use, and a video?"
             )
 
+    @classmethod
+    def watched(cls, options: CameraOptions) -> Watched:
+        """As its options say; a live source that is thinned out may be silent until the next frame is due."""
+        assert isinstance(options, OpenCvOptions)
+        chosen = options.frozen_after
+        if _is_file(options.source):
+            return Watched(None, chosen or 0, options.expect)
+        due_s = 1 / options.rate_hz if options.rate_hz else 0.0
+        return Watched(options.silence_s + due_s, 3 if chosen is None else chosen, options.expect)
+
     def shots(self, stop: threading.Event) -> Iterator[Shot]:
         number, due, rate_hz = 0, time.monotonic(), self._options.rate_hz
         if self._is_file:
@@ -59,7 +71,10 @@ class OpenCvCamera(Camera):
         try:
             while not stop.is_set():
                 read, image = self._capture.read()
-                if stop.is_set() or (not read and self._is_file):
+                if stop.is_set():
+                    return
+                if not read and self._is_file:
+                    yield from self._early_end(number)
                     return
                 if not read:
                     yield Fault(Reason.FRAME_LOST, f"camera {self._name!r} ({self._source}) gave no frame")
@@ -77,6 +92,13 @@ class OpenCvCamera(Camera):
         finally:
             self._capture.release()
 
+    def _early_end(self, number: int) -> Iterator[Shot]:
+        """A file that ends before it said it would is damaged there: what should follow is not silently left out."""
+        promised = round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if number < promised:
+            message = f"camera {self._name!r}: {self._source} is damaged or cut short: {number} of {promised} frames came"
+            yield Fault(Reason.FRAME_UNREADABLE, message, number)
+
     def _open(self) -> cv2.VideoCapture:
         if not self._is_address:
             return cv2.VideoCapture(self._source)
@@ -89,3 +111,11 @@ class OpenCvCamera(Camera):
         self._capture.release()
         if not stop.wait(self._options.reconnect_s):
             self._capture = self._open()
+
+
+def _is_address(source: int | str) -> bool:
+    return isinstance(source, str) and "://" in source
+
+
+def _is_file(source: int | str) -> bool:
+    return isinstance(source, str) and not _is_address(source)

@@ -31,6 +31,19 @@ def test_video_without_a_rate_plays_at_its_own(tmp_path: Path, recipe_file: Path
     assert time.monotonic() - began >= 9 / 25
 
 
+@pytest.mark.parametrize("damage", ["cut short", "overwritten"])
+def test_video_that_breaks_off_is_a_fault_and_no_silent_end(damage: str, tmp_path: Path, recipe_file: Path) -> None:
+    video = write_video(tmp_path / "video.avi", 50)
+    data = video.read_bytes()
+    middle = len(data) // 2
+    video.write_bytes(data[:middle] if damage == "cut short" else data[:middle] + bytes(middle // 2) + data[-10:])
+    *frames, last = take(camera_of("opencv", recipe_file, source="video.avi", rate_hz=1000))
+    assert 0 < len(only_frames(frames)) < 50
+    assert isinstance(last, Fault)
+    assert (last.reason, last.sequence) == (Reason.FRAME_UNREADABLE, len(frames))
+    assert f"{len(frames)} of 50 frames" in last.message
+
+
 def test_text_that_calls_itself_a_video_is_refused(tmp_path: Path, recipe_file: Path) -> None:
     (tmp_path / "video.avi").write_text("not a video\n" * 100)
     with pytest.raises(CameraUnavailable, match=r"video\.avi cannot be opened"):

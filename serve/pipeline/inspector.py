@@ -22,6 +22,7 @@ from inspection.errors import InspectionError
 from inspection.finding import Finding, GoldenMismatch, OutputReader
 from inspection.frames import Pixels
 from inspection.image_finding import Failure, ImageFinding, InspectionFailed, find_in_frame
+from inspection.image_quality import QualityDetector
 from inspection.package import Package
 from inspection.recipe import Recipe, recipe_detector
 from inspection.verdict import Reason
@@ -249,7 +250,9 @@ def _inspect_all(
 ) -> None:
     """In the process: load, prove, and answer until asked to end."""
     cv2.setNumThreads(1)  # a frame's preparation is short, and the other cores have frames of their own
-    detector = recipe_detector(recipe, folder, runtime, threads, lanes)
+    detector: FrameDetector = recipe_detector(recipe, folder, runtime, threads, lanes)
+    if recipe.image_quality:
+        detector = QualityDetector(detector, recipe.image_quality)
     inspect_with(connection, detector, lanes)
 
 

@@ -208,13 +208,14 @@ def build_service(
     stack: ExitStack,
     threads: int | None = None,
     runtime: RuntimeName | None = None,
+    clock: ClockWatch | None = None,
 ) -> Service:
     """Everything the recipe names, opened and proved; it is closed with `stack`. `runtime` and `threads` replace the
     recipe's. Nothing is written where anything cannot be opened.
 
     Raises what `Service` and opening the archive raise, and ArchiveFault where the start cannot be recorded.
     """
-    service = Service(recipe_file, runtime, threads)
+    service = Service(recipe_file, runtime, threads, clock)
     stack.callback(service.close)
     archive = stack.enter_context(Archive(archive_folder))
     stack.callback(service.close)  # before the archive is

@@ -98,6 +98,11 @@ class Conveyor:
         self.stopped = ""
 
     @property
+    def opened(self) -> int:
+        """How many units came by since the start."""
+        return self._number
+
+    @property
     def untold(self) -> int:
         """How many units are on their way."""
         return self._book.untold

@@ -8,6 +8,7 @@ from inspection.detector import FrameDetector
 from inspection.errors import InspectionError
 from inspection.finding import Finding
 from inspection.frames import Pixels, decode_frame
+from inspection.image_quality import FrameNotGood
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Reason, Verdict, reason_for, reject
 
@@ -83,5 +84,5 @@ def _failure(error: Exception, name: str, usual: Reason) -> Failure:
     if not isinstance(error, InspectionError):
         first = (str(error).strip().splitlines() or ["no message"])[0]
         return Failure(str(usual), _ADDRESS.sub("", f"{name}: {type(error).__name__}: {first}"), usual)
-    message = f"{name}: {error}" if isinstance(error, FrameWrongGeometry) else str(error)
+    message = f"{name}: {error}" if isinstance(error, FrameWrongGeometry | FrameNotGood) else str(error)
     return Failure(error.code, _ADDRESS.sub("", message), reason_for(error.code, usual))

@@ -11,6 +11,7 @@ from inspection.combined import detector_of
 from inspection.config import read_config
 from inspection.detector import Detector
 from inspection.errors import InspectionError
+from inspection.image_quality import ImageQuality
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
 from inspection.runtimes.names import AUTO, RuntimeName
@@ -81,6 +82,7 @@ class Ejector(_Part):
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
+    an image that is not of the `image_quality` is not judged, and its unit rejected;
     `deadline_ms` runs from the trigger; an `ejector` says it instead. At most `queue` units are on their way at once.
     The station stops after `consecutive_rejects` units in a row that did not pass (0: never). `lanes` frames are looked
     at side by side, each on `threads` cores (left out: all of them)."""
@@ -97,6 +99,7 @@ class Recipe(_Part):
     outputs: tuple[OutputConfig, ...] = ()
     runtime: RuntimeName = AUTO
     limits: Limits | None = None
+    image_quality: ImageQuality | None = None
     batch: str | None = Field(default=None, max_length=128)
     deadline_ms: int = Field(default=1000, ge=1)
     ejector: Ejector | None = None

@@ -5,17 +5,19 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from inspection.archive import Archive
 from inspection.config import ConfigInvalid
+from inspection.frames import Frame
 from inspection.recipe import Recipe, recipe_packages
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station, fault_text
 from serve.alarms import Alarms
-from serve.cameras import CameraOptions, camera_options
+from serve.cameras import CameraOptions, Shot, camera_options
 from serve.cameras.health import CameraState
 from serve.cameras.process import CameraProcess
+from serve.metrics import LineMetrics
 from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
@@ -49,6 +51,7 @@ class Line:
         told_all: Callable[[], None] = lambda: None,
         runtime: RuntimeName | None = None,
         threads: int | None = None,
+        metrics: LineMetrics | None = None,
     ) -> None:
         """Load and prove the packages, and read the options of cameras and timing.
 
@@ -56,6 +59,7 @@ class Line:
         """
         self.recipe, self.recipe_file = recipe, recipe_file
         self._alarms, self._tell, self._changed, self._told_all = alarms, tell, changed, told_all
+        self._metrics = metrics or LineMetrics()
         options = {config.name: camera_options(config, recipe_file)[1] for config in recipe.cameras}
         self.timing = unit_timing(recipe, options, str(recipe_file))
         self._cameras_timing = {
@@ -64,7 +68,13 @@ class Line:
         packages = recipe_packages(recipe, recipe_file.parent)
         alarm = partial(alarms.set, "inspector_down")
         self.inspector = Inspector(
-            recipe, recipe_file.parent, runtime or recipe.runtime, threads or recipe.threads, recipe.lanes, alarm=alarm
+            recipe,
+            recipe_file.parent,
+            runtime or recipe.runtime,
+            threads or recipe.threads,
+            recipe.lanes,
+            alarm=alarm,
+            timed=self._metrics.stage,
         )
         self.detector = ProcessDetector(*packages, self.inspector, self.inspector.start())
         self.state: State = "ready" if recipe.cameras else "no camera"
@@ -106,6 +116,13 @@ class Line:
             self.shut()
             raise
 
+    @property
+    def queues(self) -> dict[str, int]:
+        """How much waits, by where."""
+        conveyor = self._conveyor
+        on_the_way = {"units": conveyor.untold, "records": conveyor.waiting_records} if conveyor else {}
+        return on_the_way | {"frames": self.inspector.waiting}
+
     def shut(self) -> None:
         """Close cameras and trigger."""
         self._stop.set()
@@ -130,7 +147,7 @@ class Line:
         conveyor = Conveyor(
             self._station, self.inspector, self._cameras_timing, self.timing, self._told,
             triggered=self.trigger is not None, doubt=lambda name, why: self.cameras[name].restart(why),
-            alarm=self._alarms.set, consecutive_rejects=self.recipe.consecutive_rejects,
+            alarm=self._alarms.set, timed=self._metrics.stage, consecutive_rejects=self.recipe.consecutive_rejects,
             most_waiting=self.recipe.queue,
         )  # fmt: skip
         conveyor.start()
@@ -177,19 +194,21 @@ class Line:
         self.state = state
         self._changed()
 
-    def _shot(self, name: str, shot: Any, at: float) -> None:
+    def _shot(self, name: str, shot: Shot, at: float) -> None:
+        self._metrics.frame(name, "" if isinstance(shot, Frame) else shot.reason)
         self.conveyor.shot(name, shot, at)
 
     def _told(self, disposition: Disposition) -> None:
         self._tell(disposition, disposition.opened + self.recipe.deadline_ms / 1000)
 
     def _camera_is(self, state: CameraState) -> None:
+        wrong = state.state not in ("up", "finished")
+        self._metrics.camera_is(state.name, not wrong, state.restarts, state.lost)
         if self.state != "running":
             return
         if state.state == "up" and state.restarts != self._restarts.get(state.name, 0):
             self._restarts[state.name] = state.restarts
             self.conveyor.restarted(state.name)
-        wrong = state.state not in ("up", "finished")
         self._alarms.set(f"camera_{state.state}", state.message if wrong else "", f"camera {state.name}")
         if state.state == "finished" and all(one.state.state == "finished" for one in self.cameras.values()):
             threading.Thread(target=self.stop, args=("finished",), name="finish", daemon=True).start()

@@ -9,6 +9,7 @@ import uvicorn
 
 from inspection.errors import InspectionError
 from serve.app import create_app
+from serve.logs import log
 from serve.service import Service
 
 
@@ -25,7 +26,9 @@ class Server(uvicorn.Server):
         self._service, self._listener = service, listener
         host, port = listener.getsockname()[:2]
         self.address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-        super().__init__(uvicorn.Config(create_app(service), log_level="warning", timeout_graceful_shutdown=5))
+        super().__init__(
+            uvicorn.Config(create_app(service), log_level="warning", log_config=None, timeout_graceful_shutdown=5)
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Called on SIGINT and SIGTERM: a normal end, so the signal is not raised again afterwards as uvicorn would."""
@@ -40,10 +43,13 @@ class Server(uvicorn.Server):
     async def serve_bound(self) -> None:
         """Answer until a signal or `finish`, then close the service."""
         self._service.live.attach(asyncio.get_running_loop())
+        recipe = self._service.line.recipe
+        log("service started", address=self.address, station=recipe.station, recipe=recipe.label)
         try:
             await self.serve([self._listener])
         finally:
             await asyncio.to_thread(self._service.close)
+            log("service stopped", counts=self._service.tally.snapshot()["outcomes"])
 
     def run_bound(self) -> None:
         """`serve_bound` with an event loop of its own."""

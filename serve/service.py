@@ -1,5 +1,6 @@
 """What the service is made of: a line, its outputs, its archive, and what pages are told."""
 
+import logging
 import threading
 import time
 from contextlib import ExitStack
@@ -11,11 +12,13 @@ from inspection.errors import InspectionError
 from inspection.recipe import Recipe, read_recipe
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station
-from inspection.verdict import Reason
+from inspection.verdict import Outcome, Reason
 from serve.alarms import PASSING, Alarms
 from serve.descriptions import describe
 from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
+from serve.logs import log
+from serve.metrics import LineMetrics
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
 from serve.tally import Tally
@@ -47,6 +50,7 @@ class Service:
         self._archive: Archive | None = None
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
+        self.metrics = LineMetrics()
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:
@@ -71,14 +75,14 @@ class Service:
         """A line for a recipe, its packages proved. Raises what `Line` raises."""
         return Line(
             recipe, recipe_file, self.alarms, self._deliver, self.changed, lambda: self.deliveries.flush(),
-            self._runtime, self._threads,
+            self._runtime, self._threads, self.metrics,
         )  # fmt: skip
 
     def make_deliveries(self, line: Line) -> Deliveries:
         """A recipe's outputs, not connected yet. Raises ConfigInvalid."""
         return Deliveries(
             line.recipe.outputs, line.recipe_file, self.station_state, self._delivered,
-            alarm=lambda name, why: self.alarms.set("output_lost", why, f"output {name}"),
+            alarm=self._output_is, timed=self.metrics.output,
         )  # fmt: skip
 
     def start(self, archive: Archive) -> None:
@@ -108,6 +112,7 @@ class Service:
                 self.deliveries = deliveries
                 deliveries.start()
             line.start(self.archive)
+            log("recipe changed", before=old.recipe.label, after=line.recipe.label)
             old.close()
         finally:
             self.changing = False
@@ -132,6 +137,11 @@ class Service:
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
         self.tally.add(disposition)
+        self.metrics.unit(disposition.outcome, disposition.reason)
+        if disposition.outcome is not Outcome.PASS:
+            record = disposition.entry.name if disposition.entry else None
+            log("unit stopped", unit=disposition.unit, outcome=disposition.outcome.value,
+                reason=disposition.reason.value, record=record, message=disposition.message)  # fmt: skip
         self.alarms.set("unit_fault", disposition.message if disposition.reason in _STATION_FAULTS else "")
         self.live.publish(LiveEvent("unit", {"unit": describe(disposition), "status": self.status()}))
 
@@ -163,6 +173,15 @@ class Service:
         """Why the station does not work as it should, or an empty text."""
         return next((alarm.message for alarm in self.alarms.all), "")
 
+    def metrics_text(self) -> bytes:
+        """What Prometheus reads."""
+        recipe, detector = self.line.recipe, self.line.detector
+        return self.metrics.text(
+            self.line.state == "running", self.line.queues, self.line.inspector.restarts,
+            [alarm.code for alarm in self.alarms.all],
+            (recipe.station, recipe.label, detector.package.digest, detector.runtime),
+        )  # fmt: skip
+
     def station_state(self) -> StationState:
         """What outputs show of the station."""
         recipe, line = self.line.recipe, self.line
@@ -181,13 +200,27 @@ class Service:
     def _delivered(self, disposition: Disposition) -> None:
         if disposition.reason is Reason.NOT_DELIVERED and disposition.entry:
             self.line.conveyor.undelivered(disposition.entry, disposition.message)
+        if disposition.entry and disposition.entry.score is not None:
+            self.metrics.stage("total", time.monotonic() - disposition.opened)
         self.account(disposition)
 
+    def _output_is(self, name: str, why: str) -> None:
+        self.metrics.output_is(name, not why)
+        self.alarms.set("output_lost", why, f"output {name}")
+
     def _alarm_changed(self, about: str, alarm: Alarm | None) -> None:
+        if about not in PASSING:
+            self._log_alarm(about, alarm)
         if self.line.state == "running" and about not in PASSING:
             said = {"code": alarm.code, "message": alarm.message} if alarm else {}
             self.line.conveyor.note("alarm_raised" if alarm else "alarm_cleared", about=about, **said)
         self.changed()
+
+    def _log_alarm(self, about: str, alarm: Alarm | None) -> None:
+        if alarm:
+            log("alarm raised", logging.ERROR, about=about, code=alarm.code, message=alarm.message)
+        else:
+            log("alarm cleared", about=about)
 
     def _watch_clock(self) -> None:
         stepped = -_STEP_ALARM_S
@@ -208,13 +241,14 @@ def build_service(
     stack: ExitStack,
     threads: int | None = None,
     runtime: RuntimeName | None = None,
+    clock: ClockWatch | None = None,
 ) -> Service:
     """Everything the recipe names, opened and proved; it is closed with `stack`. `runtime` and `threads` replace the
     recipe's. Nothing is written where anything cannot be opened.
 
     Raises what `Service` and opening the archive raise, and ArchiveFault where the start cannot be recorded.
     """
-    service = Service(recipe_file, runtime, threads)
+    service = Service(recipe_file, runtime, threads, clock)
     stack.callback(service.close)
     archive = stack.enter_context(Archive(archive_folder))
     stack.callback(service.close)  # before the archive is

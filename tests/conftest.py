@@ -1,6 +1,7 @@
 """What tests share: simulated units, a small real package, filled archives, and the real images where they lie."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,18 @@ def pytest_configure() -> None:
     if worker and workers and hasattr(os, "sched_setaffinity"):
         cores, number = sorted(os.sched_getaffinity(0)), int(worker.removeprefix("gw"))
         os.sched_setaffinity(0, cores[number :: int(workers)] or cores)
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Gives a port of the loopback interface that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """`inspection serve`: a station with its camera, its archive and its page."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from inspection.runtimes.names import AUTO, NAMES, RuntimeName
+
+if TYPE_CHECKING:
+    from serve.logs import LogFormat
 
 
 @click.command()
@@ -18,10 +22,25 @@ from inspection.runtimes.names import AUTO, NAMES, RuntimeName
     "--runtime", type=click.Choice([AUTO, *NAMES]), help="The engine [default: the recipe's `runtime`, or auto]."
 )
 @click.option("--threads", type=click.IntRange(1), help="Cores for one frame [default: the recipe's, or all].")
-def serve(recipe: Path, archive: Path, host: str, port: int, runtime: RuntimeName | None, threads: int | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "text"]),
+    help="The log on standard error [default: text in a terminal, else json].",
+)
+def serve(
+    recipe: Path,
+    archive: Path,
+    host: str,
+    port: int,
+    runtime: RuntimeName | None,
+    threads: int | None,
+    log_format: "LogFormat | None",
+) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
+    import sys
     from contextlib import ExitStack
 
+    from serve.logs import configure
     from serve.server import Server, listen
     from serve.service import build_service
 
@@ -29,6 +48,7 @@ def serve(recipe: Path, archive: Path, host: str, port: int, runtime: RuntimeNam
         listener = stack.enter_context(listen(host, port))
         service = build_service(recipe, archive, stack, threads, runtime)
         server = Server(service, listener)
+        configure(log_format or ("text" if sys.stderr.isatty() else "json"))
         click.echo(
             f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} "
             f"with {service.station.detector.runtime} (Ctrl-C stops)"

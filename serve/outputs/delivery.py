@@ -21,6 +21,7 @@ from serve.outputs.output import Output, OutputFault, Signal, StationState
 from serve.wall_clock import wall_time_of
 
 _BEAT_S = 1.0  # how often an output is shown the station's state, and how often a lost one is asked again
+_STALE_S = 1.0  # so long after its deadline a signal is not worth waiting for a receiver that does not acknowledge
 _STOP_S = 5.0
 
 
@@ -126,7 +127,7 @@ class _OutputThread:
         self._items: queue.SimpleQueue[_Delivery | Callable[[], None] | None] = queue.SimpleQueue()
         self._lost = "it is not connected yet"  # why nothing is sent to it
         self._unacknowledged = False  # it can be reached, and does not acknowledge
-        self._alarmed = ""
+        self._alarmed: str | None = None
         self._opened = False
         self._shown = -_BEAT_S
         self._thread = threading.Thread(target=self._work, name=f"output {name}", daemon=True)
@@ -172,6 +173,9 @@ class _OutputThread:
 
     def _deliver(self, delivery: _Delivery) -> None:
         began, signal = time.monotonic(), delivery.signal
+        if not self._lost and self._unacknowledged and began > delivery.due + _STALE_S:
+            self._done(self._name, delivery, "not sent, too late: those before it were not acknowledged")
+            return
         if not self._lost and signal.outcome is Outcome.PASS and began > delivery.due:
             # Whatever stands at the ejector now, it is another unit: nobody may be let through for this one.
             signal = replace(signal, outcome=Outcome.REJECT, reason=Reason.NOT_DELIVERED)
@@ -215,7 +219,7 @@ class _OutputThread:
             self._lost = ""
 
     def _tell_alarm(self) -> None:
-        if self._lost != self._alarmed:
+        if self._alarmed is None or bool(self._lost) != bool(self._alarmed):
             self._alarmed = self._lost
             self._alarm(self._name, self._lost)
 

@@ -59,7 +59,7 @@ class Conveyor:
     why)` asks for a camera to be restarted; `restarted` is to be called once it was. After `consecutive_rejects` units
     in a row that did not pass (0: never) the station stops: `alarm(code, why)` says so, and what comes is rejected
     until `resume`. Where `most_waiting` units are on their way, the next is rejected. All callbacks come from the
-    conveyor's or the recorder's thread and must not wait.
+    conveyor's or the recorder's thread and must not wait. `timed` is told how long each `record` took, in seconds.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Conveyor:
         triggered: bool,
         doubt: Callable[[str, str], None] = lambda _camera, _why: None,
         alarm: Callable[[str, str], None] = lambda _code, _why: None,
+        timed: Callable[[str, float], None] = lambda _stage, _seconds: None,
         consecutive_rejects: int = 0,
         most_waiting: int = 1000,
     ) -> None:
@@ -80,7 +81,8 @@ class Conveyor:
             msg = f"without a trigger one camera opens the units, got {len(cameras)}"
             raise ValueError(msg)
         self._station, self._inspector, self._cameras, self._triggered = station, inspector, dict(cameras), triggered
-        self._tell, self._doubt, self._alarm = tell, doubt, alarm
+        self._tell, self._doubt, self._alarm, self._timed = tell, doubt, alarm, timed
+        self._decided: dict[int, float] = {}  # when units that are being recorded were decided
         self._most_rejects, self._rejects, self._most_waiting = consecutive_rejects, 0, most_waiting
         self._events: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
         self._joiners = {
@@ -96,6 +98,11 @@ class Conveyor:
         self._ending = False
         self._thread = threading.Thread(target=self._work, name="conveyor", daemon=True)
         self.stopped = ""
+
+    @property
+    def opened(self) -> int:
+        """How many units came by since the start."""
+        return self._number
 
     @property
     def untold(self) -> int:
@@ -182,6 +189,7 @@ class Conveyor:
 
     def record(self, number: int, account: UnitAccount) -> None:
         """See `Hands`."""
+        self._decided[number] = time.monotonic()
         self._recorder.unit(number, account)
 
     def tell(self, number: int, disposition: Disposition) -> None:  # noqa: ARG002
@@ -306,4 +314,8 @@ class Conveyor:
             self._alarm("station_stopped", "")
 
     def _recorded(self, number: int, entry: Entry | None, message: str) -> None:
-        self._events.put(lambda now: self._book.recorded(number, entry, message, now))
+        self._events.put(lambda now: self._on_record(number, entry, message, now))
+
+    def _on_record(self, number: int, entry: Entry | None, message: str, now: float) -> None:
+        self._timed("record", now - self._decided.pop(number))
+        self._book.recorded(number, entry, message, now)

@@ -22,6 +22,7 @@ from inspection.errors import InspectionError
 from inspection.finding import Finding, GoldenMismatch, OutputReader
 from inspection.frames import Pixels
 from inspection.image_finding import Failure, ImageFinding, InspectionFailed, find_in_frame
+from inspection.image_quality import QualityDetector
 from inspection.package import Package
 from inspection.recipe import Recipe, recipe_detector
 from inspection.verdict import Reason
@@ -57,6 +58,7 @@ class _Waiting:
     decide_by: float
     answer: Callable[[ImageFinding], None]
     wanted: Callable[[], bool]
+    came: float
     begun: float = 0.0
 
 
@@ -65,6 +67,7 @@ class Inspector:
 
     A frame whose time would be over before it is done is not begun: the ones behind it still have time. `answer` is
     called for each from the process' watch thread or from `ask`'s, exactly once, unless `wanted` says no before.
+    `timed` is told how long each frame waited (`wait`) and was looked at (`inspect`), in seconds.
     """
 
     def __init__(
@@ -76,12 +79,13 @@ class Inspector:
         lanes: int = 1,
         *,
         alarm: Callable[[str], None] = lambda _: None,
+        timed: Callable[[str, float], None] = lambda _stage, _seconds: None,
         slow_s: float = _SLOW_S,
         backoff: Backoff | None = None,
         main: Callable[..., None] | None = None,
     ) -> None:
         self._recipe, self._folder, self._threads = recipe, folder, threads
-        self._lanes, self._slow_s, self._alarm = lanes, slow_s, alarm
+        self._lanes, self._slow_s, self._alarm, self._timed = lanes, slow_s, alarm, timed
         self._waiting: deque[_Waiting] = deque()
         self._begun: dict[int, _Waiting] = {}
         self._gate = threading.Lock()
@@ -142,7 +146,8 @@ class Inspector:
             while self._waiting and not self._waiting[0].wanted():  # memory stays bounded while the process is down
                 self._waiting.popleft()
             self._next += 1
-            self._waiting.append(_Waiting(Asked(self._next, name, pixels), decide_by, answer, wanted))
+            asked = Asked(self._next, name, pixels)
+            self._waiting.append(_Waiting(asked, decide_by, answer, wanted, time.monotonic()))
         self._feed()
 
     def _feed(self) -> None:
@@ -172,6 +177,8 @@ class Inspector:
             self._took_s += weight * (answer.took_s - self._took_s)
         self._feed()
         if asked:
+            self._timed("wait", max(0.0, time.monotonic() - asked.came - answer.took_s))
+            self._timed("inspect", answer.took_s)
             asked.answer(ImageFinding(answer.finding, failure=answer.failure))
 
     def _came_up(self, _: Any) -> None:
@@ -249,7 +256,9 @@ def _inspect_all(
 ) -> None:
     """In the process: load, prove, and answer until asked to end."""
     cv2.setNumThreads(1)  # a frame's preparation is short, and the other cores have frames of their own
-    detector = recipe_detector(recipe, folder, runtime, threads, lanes)
+    detector: FrameDetector = recipe_detector(recipe, folder, runtime, threads, lanes)
+    if recipe.image_quality:
+        detector = QualityDetector(detector, recipe.image_quality)
     inspect_with(connection, detector, lanes)
 
 

@@ -12,6 +12,10 @@ from serve.descriptions import describe
 from serve.problems import Problem
 
 MAX_UPLOAD_BYTES = 64 * 2**20
+_NOT_INSPECTED = frozenset({
+    Reason.FRAME_UNREADABLE, Reason.FRAME_WRONG_FORMAT, Reason.FRAME_WRONG_GEOMETRY, Reason.FRAME_BLURRED,
+    Reason.FRAME_EXPOSURE,
+})  # fmt: skip
 
 
 def too_large(name: str) -> str:
@@ -54,6 +58,6 @@ def inspect(
     answer = describe(disposition)
     if disposition.entry is None:
         raise Problem(503, disposition.reason, disposition.message, **answer)
-    if disposition.reason in (Reason.FRAME_UNREADABLE, Reason.FRAME_WRONG_FORMAT, Reason.FRAME_WRONG_GEOMETRY):
+    if disposition.reason in _NOT_INSPECTED:
         raise Problem(422, disposition.reason, disposition.message, **answer)
     return answer

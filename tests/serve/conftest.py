@@ -1,6 +1,5 @@
 """What the tests of the service share."""
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,18 +13,6 @@ from tests.serve.serving import Running, running, write_recipe
 def recipe_file(tmp_path: Path) -> Path:
     """Where a recipe would lie; relative paths in it are seen from its folder."""
     return tmp_path / "recipe.yaml"
-
-
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
-    """Gives a port of the loopback interface that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import yaml
 
 from serve.server import Server, listen
 from serve.service import Service, build_service
+from serve.wall_clock import ClockWatch
 
 Event = tuple[str, dict[str, Any]]
 
@@ -56,11 +57,11 @@ class Running:
 
 
 @contextmanager
-def running(recipe_file: Path, archive: Path) -> Iterator[Running]:
+def running(recipe_file: Path, archive: Path, clock: ClockWatch | None = None) -> Iterator[Running]:
     """The service of a recipe, until the block ends; then it is stopped as by a signal."""
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
-        service = build_service(recipe_file, archive, stack)
+        service = build_service(recipe_file, archive, stack, clock=clock)
         server = Server(service, listener)
         thread = Thread(target=server.run_bound, name="server")
         thread.start()

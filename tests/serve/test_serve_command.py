@@ -1,5 +1,6 @@
 """`inspection serve` as a person runs it: it inspects, it stops when it is told to, and it says what is wrong."""
 
+import json
 import shutil
 import signal
 import socket
@@ -39,7 +40,7 @@ def test_camera_frames_become_records(tmp_path: Path, vial_package: Path, images
             wait_for(lambda: client.get("/api/status").json()["line"] == "finished", 30)
             wait_for(lambda: client.get("/api/status").json()["tally"]["units"] == 7)
         code, out, err = command.end(signal.SIGTERM, within_s=15)
-    assert (code, err) == (0, "")
+    assert (code, complaints(err)) == (0, [])
     with Archive(archive, read_only=True) as opened:
         records = list(reversed(opened.latest(100)))
         kept = {opened.images.get(record.frames[0].image or "") for record in records if record.frames}
@@ -67,7 +68,7 @@ def test_signal_ends_it_while_pages_listen(tmp_path: Path, vial_package: Path, s
         while told < 3:
             told += next(events)[0] == "unit"
         code, out, err = command.end(sign, within_s=15)
-        assert (code, err) == (0, "")
+        assert (code, complaints(err)) == (0, [])
         told += sum(name == "unit" for name, _ in events)
     found = verify_archive(archive)
     assert found.intact
@@ -86,6 +87,11 @@ def test_it_goes_on_in_the_same_chain(tmp_path: Path, vial_package: Path, vial_i
             assert answer["record"]["sequence"] == sequence
             assert command.end(signal.SIGTERM, within_s=15)[0] == 0
     assert verify_archive(archive).intact
+
+
+def complaints(log: str) -> list[dict[str, Any]]:
+    """What a service logged as worse than information. Each line is a JSON object."""
+    return [line for line in map(json.loads, log.splitlines()) if line["level"] != "info"]
 
 
 def refused(*arguments: object, capsys: pytest.CaptureFixture[str]) -> str:

@@ -15,7 +15,7 @@ from inspection.frames import read_frame
 from inspection.verify import verify_archive
 from serve.routes import inspect
 from tests.bad_images import BAD_IMAGES
-from tests.serve.serving import Running
+from tests.serve.serving import Running, running, write_recipe
 
 Images = dict[str, list[Path]]
 
@@ -71,6 +71,17 @@ def test_frame_of_another_camera_is_refused(shared_station: Running) -> None:
     assert body["outcome"] == "REJECT"
     assert "400 x 100" in body["detail"]
     assert shared_station.client.get(body["record"]["links"]["image"]).content == data
+
+
+def test_image_out_of_focus_is_not_judged(tmp_path: Path, vial_package: Path, vial_images: Images) -> None:
+    recipe = write_recipe(tmp_path, vial_package, image_quality={"min_sharpness": 8})
+    with running(recipe, tmp_path / "archive") as station:
+        pixels = read_frame(vial_images["good"][0]).pixels
+        assert station.upload(vial_images["good"][0].read_bytes()).json()["outcome"] == "PASS"
+        data = cv2.imencode(".png", cv2.GaussianBlur(pixels, (0, 0), 2)[:, :, ::-1])[1].tobytes()
+        body = problem(station.upload(data, "soft.png"), 422, "frame_blurred")
+        assert (body["outcome"], body["record"]["reason"]) == ("REJECT", "frame_blurred")
+        assert body["detail"].startswith("soft.png: the sharpness is ")
 
 
 def test_form_without_an_image_says_so(station: Running) -> None:

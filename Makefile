@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint tests browser broker clean
+.PHONY: demo test lint tests browser broker camera clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/inspection demo
 
-test: $(VENV)/.dev browser broker
+test: $(VENV)/.dev browser broker camera
 	$(MAKE) --no-print-directory lint tests
 
 lint:
@@ -48,6 +48,13 @@ broker:
 	  echo "Installing mosquitto for the tests of the outputs"; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto >/dev/null; \
 	} || echo "mosquitto could not be installed: the tests of the outputs say so"
+
+# Cameras are tested with libaravis' fake GigE Vision camera. Elsewhere than on Debian, install aravis by hand.
+camera:
+	@command -v arv-fake-gv-camera-0.8 >/dev/null || { \
+	  echo "Installing aravis for the tests of the cameras"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq aravis-tools >/dev/null; \
+	} || echo "aravis could not be installed: the tests of the cameras say so"
 
 clean:
 	rm -rf $(VENV) build *.egg-info

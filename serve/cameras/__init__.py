@@ -4,15 +4,21 @@ from pathlib import Path
 
 from inspection.config import ConfigInvalid, validate
 from inspection.recipe import CameraConfig
+from serve.cameras.aravis import AravisCamera
 from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot
 from serve.cameras.folder import FolderCamera
+from serve.cameras.genicam import GenicamCamera
 from serve.cameras.opencv import OpenCvCamera
 from serve.cameras.simulator import SimulatorCamera
+from serve.cameras.unix_socket import SocketCamera
 
 CAMERAS: dict[str, type[Camera]] = {
+    "aravis": AravisCamera,
     "folder": FolderCamera,
+    "genicam": GenicamCamera,
     "opencv": OpenCvCamera,
     "simulator": SimulatorCamera,
+    "socket": SocketCamera,
 }
 
 

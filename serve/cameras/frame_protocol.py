@@ -55,7 +55,9 @@ class FrameHeader:
 
 def parse_header(data: bytes) -> FrameHeader:
     """The header in `HEADER_BYTES` bytes. Raises BadFrameMessage."""
-    magic, version, size, width, height, channels, unit, memory, sequence, time_ns, payload, offset = _LAYOUT.unpack(data)
+    magic, version, size, width, height, channels, unit, memory, sequence, time_ns, payload, offset = _LAYOUT.unpack(
+        data
+    )
     if magic != MAGIC:
         raise BadFrameMessage(f"a frame begins with {MAGIC!r}, got {magic!r}")
     if (version, size) != (VERSION, HEADER_BYTES):

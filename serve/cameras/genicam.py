@@ -36,7 +36,9 @@ class GenicamCamera(MachineVisionCamera):
         self._name, self._options = name, options
         producer = folder / options.producer
         if not producer.is_file():
-            raise CameraUnavailable(f"camera {name!r}: {producer} is not a file; give the vendor's GenTL producer (.cti)")
+            raise CameraUnavailable(
+                f"camera {name!r}: {producer} is not a file; give the vendor's GenTL producer (.cti)"
+            )
         try:
             from harvesters.core import Harvester
         except ImportError as error:

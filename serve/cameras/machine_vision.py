@@ -1,4 +1,4 @@
-"""What GigE Vision and USB3 Vision cameras have in common, by whichever library they are read: options, pixels, counts."""
+"""What GigE Vision and USB3 Vision cameras have in common, whichever library reads them: options, pixels, counts."""
 
 from typing import Literal, Self, get_args
 
@@ -80,7 +80,9 @@ class BlockCount:
 def rgb(data: NDArray[np.uint8], width: int, height: int, pixel_format: str) -> Pixels:
     """`[H, W, 3]` RGB of the bytes of one image. Raises FrameWrongFormat."""
     if pixel_format not in get_args(PixelFormat):
-        raise FrameWrongFormat(f"the pixel format {pixel_format} is not read; set one of {', '.join(get_args(PixelFormat))}")
+        raise FrameWrongFormat(
+            f"the pixel format {pixel_format} is not read; set one of {', '.join(get_args(PixelFormat))}"
+        )
     channels = 3 if pixel_format in ("RGB8", "BGR8") else 1
     if data.size != width * height * channels:
         raise FrameWrongFormat(

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from inspection.frames import Frame
 from inspection.verdict import Reason
-from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, FrozenAfter, Shot, Watched
+from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot, Watched
 
 _OPEN_TIMEOUT_MS = 10_000
 
@@ -27,7 +27,6 @@ class OpenCvOptions(CameraOptions):
     source: int | str
     rate_hz: float | None = Field(default=None, gt=0, le=1000)
     silence_s: float = Field(default=3.0, gt=0, le=3600)
-    frozen_after: FrozenAfter | None = None
     reconnect_s: float = Field(default=2.0, gt=0, le=3600)
 
 
@@ -58,11 +57,11 @@ class OpenCvCamera(Camera):
     def watched(cls, options: CameraOptions) -> Watched:
         """As its options say; a live source that is thinned out may be silent until the next frame is due."""
         assert isinstance(options, OpenCvOptions)
-        chosen = options.frozen_after
         if _is_file(options.source):
-            return Watched(None, chosen or 0, options.expect)
+            chosen = options.frozen_after if "frozen_after" in options.model_fields_set else 0
+            return Watched(None, chosen, options.expect)
         due_s = 1 / options.rate_hz if options.rate_hz else 0.0
-        return Watched(options.silence_s + due_s, 3 if chosen is None else chosen, options.expect)
+        return Watched(options.silence_s + due_s, options.frozen_after, options.expect)
 
     def shots(self, stop: threading.Event) -> Iterator[Shot]:
         number, due, rate_hz = 0, time.monotonic(), self._options.rate_hz
@@ -96,7 +95,9 @@ class OpenCvCamera(Camera):
         """A file that ends before it said it would is damaged there: what should follow is not silently left out."""
         promised = round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if number < promised:
-            message = f"camera {self._name!r}: {self._source} is damaged or cut short: {number} of {promised} frames came"
+            message = (
+                f"camera {self._name!r}: {self._source} is damaged or cut short: {number} of {promised} frames came"
+            )
             yield Fault(Reason.FRAME_UNREADABLE, message, number)
 
     def _open(self) -> cv2.VideoCapture:

@@ -93,14 +93,12 @@ class SocketCamera(Camera):
         except _Stopped:
             return
         except BadFrameMessage as error:
-            with suppress(OSError):
-                grabber.send(REFUSED + str(error).encode())
+            _refuse(grabber, str(error))
         except (_CutShort, OSError) as error:
             if header:
                 message = f"camera {self._name!r}: frame {header.sequence} was cut short: {error}"
                 yield Fault(Reason.FRAME_UNREADABLE, message, header.sequence)
-            with suppress(OSError):
-                grabber.send(REFUSED + f"the frame was cut short: {error}".encode())
+            _refuse(grabber, f"the frame was cut short: {error}")
         finally:
             self._forget_memories()
 
@@ -110,8 +108,8 @@ class SocketCamera(Camera):
             ready = select.select([grabber, self._listener], [], [], _LOOK_S)[0]
             if self._listener in ready:
                 other, _ = self._listener.accept()
-                with other, suppress(OSError):
-                    other.send(REFUSED + f"camera {self._name!r} has a grabber already".encode())
+                with other:
+                    _refuse(other, f"camera {self._name!r} has a grabber already")
             if grabber in ready:
                 return bool(grabber.recv(1, socket.MSG_PEEK))
         raise _Stopped
@@ -119,7 +117,7 @@ class SocketCamera(Camera):
     def _read(self, grabber: socket.socket, count: int, until: float, stop: threading.Event) -> Pixels:
         """So many bytes, uint8."""
         data = np.empty(count, np.uint8)
-        view, got = memoryview(data), 0
+        view, got = data.data, 0
         while got < count:
             if stop.is_set():
                 raise _Stopped
@@ -150,7 +148,7 @@ class SocketCamera(Camera):
         try:
             if name not in self._memories:
                 self._memories[name] = os.open(_SHARED_MEMORY / name, os.O_RDONLY | os.O_NOFOLLOW)
-            got = os.preadv(self._memories[name], [memoryview(data)], header.offset)
+            got = os.preadv(self._memories[name], [data.data], header.offset)
         except (OSError, OverflowError) as error:
             raise BadFrameMessage(f"the shared memory {name!r} cannot be read: {error}") from error
         if got != len(data):
@@ -165,7 +163,8 @@ class SocketCamera(Camera):
     def _listen(self) -> socket.socket:
         if len(os.fsencode(self._path)) > _LONGEST_PATH:
             raise CameraUnavailable(
-                f"camera {self._name!r}: {self._path} is too long for a socket; give a path of at most {_LONGEST_PATH} bytes"
+                f"camera {self._name!r}: {self._path} is too long for a socket; give a path of at most "
+                f"{_LONGEST_PATH} bytes"
             )
         self._clear_the_place()
         listener = socket.socket(socket.AF_UNIX)
@@ -176,8 +175,8 @@ class SocketCamera(Camera):
         except OSError as error:
             listener.close()
             raise CameraUnavailable(
-                f"camera {self._name!r}: {self._path} cannot be listened on ({error.strerror}); give a path in a folder "
-                "that this service may write to"
+                f"camera {self._name!r}: {self._path} cannot be listened on ({error.strerror}); give a path in a "
+                "folder that this service may write to"
             ) from error
         return listener
 
@@ -185,7 +184,9 @@ class SocketCamera(Camera):
         """What a killed process left behind is removed; nothing else is."""
         try:
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                raise CameraUnavailable(f"camera {self._name!r}: {self._path} is there and no socket; give another path")
+                raise CameraUnavailable(
+                    f"camera {self._name!r}: {self._path} is there and no socket; give another path"
+                )
         except OSError:
             return
         with socket.socket(socket.AF_UNIX) as probe:
@@ -197,3 +198,15 @@ class SocketCamera(Camera):
                 return
             else:
                 raise CameraUnavailable(f"camera {self._name!r}: another process listens on {self._path}; end it first")
+
+
+def _refuse(grabber: socket.socket, why: str) -> None:
+    """Say why, and take in what it has still sent: left unread, it would cost the grabber the answer."""
+    until = time.monotonic() + _LOOK_S
+    with suppress(OSError):
+        grabber.setblocking(False)
+        grabber.send(REFUSED + why.encode())
+        grabber.shutdown(socket.SHUT_WR)
+        while (left_s := until - time.monotonic()) > 0 and select.select([grabber], [], [], left_s)[0]:
+            if not grabber.recv(2**16):
+                return

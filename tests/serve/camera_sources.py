@@ -15,7 +15,7 @@ from serve.cameras import Camera, Shot, open_camera
 
 def numbered(number: int) -> Pixels:
     """A frame whose brightness says its number."""
-    return np.full((48, 64, 3), 20 * number + 10, np.uint8)
+    return np.full((48, 64, 3), (20 * number + 10) % 256, np.uint8)
 
 
 def write_video(path: Path, frames: int) -> Path:

@@ -1,10 +1,11 @@
-"""The whole chain under load: triggers at a rate, several frames each, from the trigger to the told disposition.
+"""The whole chain under load: triggers at a rate, several frames each, from the trigger to the gate's acknowledgement.
 
 inspection demo --once && python -m benchmarks.line_soak demo/vial.onnx --seconds 600
 
 Four phases in one run: the bare detector, the rate for so long, three times what the chain can sustain for ten seconds,
-and the rate again. Frames are simulated good units, taken to have come 1 ms after their trigger. Every unit must have
-one disposition and one record, and the archive must verify; otherwise the command fails.
+and the rate again. Frames are simulated good units, taken to have come 1 ms after their trigger; the gate is a PLC's
+stand-in on loopback, which echoes each unit's number over Modbus TCP. Every unit must have one disposition and one
+record, and the archive must verify; otherwise the command fails.
 """
 
 import itertools
@@ -20,18 +21,23 @@ from pathlib import Path
 import click
 import numpy as np
 
+from benchmarks.outputs import free_port
 from data.simulator import line as simulated
 from inspection.archive import Archive
 from inspection.combined import load_detector
 from inspection.errors import InspectionError
 from inspection.frames import Frame, Pixels
 from inspection.package import read_package
-from inspection.recipe import PackageRef, Recipe
+from inspection.recipe import PackageRef, Recipe, TriggerConfig
 from inspection.station import Disposition, Station
 from inspection.verify import verify_archive
-from serve.pipeline.book import Timing
+from serve.cameras import CameraOptions
+from serve.line import unit_timing
+from serve.outputs.delivery import Deliveries
 from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
+from tests.serve.output_controllers import Plc
+from tests.serve.output_examples import STATE, config_of
 
 CAMERA = "camera-1"
 WARM_UP_S = 5.0
@@ -49,29 +55,42 @@ class Told:
 
 
 class Chain:
-    """The chain with a source of frames."""
+    """The chain with a source of frames and a gate."""
 
-    def __init__(self, package: Path, folder: Path, frames: int, deadline_s: float, lanes: int, threads: int) -> None:
+    def __init__(self, package: Path, folder: Path, frames: int, deadline_ms: int, lanes: int, threads: int) -> None:
+        self.plc = Plc(free_port())
+        self.plc.start()
+        gate = config_of("modbus", **self.plc.options)
         product = read_package(package).manifest.product
-        recipe = Recipe(name="soak", version="1.0.0", product=product, package=PackageRef(path=package.resolve()),
-                        deadline_ms=round(deadline_s * 1000))  # fmt: skip
-        self.frames = frames
-        self.detector = load_detector(package, None, "auto", threads)
-        self.inspector = Inspector(recipe, folder, self.detector.runtime, threads, lanes)
+        recipe = Recipe(
+            name="soak", version="1.0.0", product=product, package=PackageRef(path=package.resolve()),
+            deadline_ms=deadline_ms, lanes=lanes, threads=threads, outputs=(gate,),
+            trigger=TriggerConfig(kind="software"),
+        )  # fmt: skip
+        self.frames, self._deadline_s = frames, deadline_ms / 1000
+        self.detector = load_detector(package, None, "auto", threads, lanes)
+        self.stages: dict[str, list[float]] = {}
+        self.inspector = Inspector(recipe, folder, self.detector.runtime, threads, lanes, timed=self._timed)
         self.archive = Archive(folder / "archive")
         detector = ProcessDetector(self.detector.package, None, self.inspector, self.inspector.start())
         self.told: list[Told] = []
         self._opened: dict[str, float] = {}
+        self.deliveries = Deliveries(
+            recipe.outputs, folder / "recipe.yaml", lambda: STATE, self._tell,
+            timed=lambda _, seconds: self._timed("signal", seconds),
+        )  # fmt: skip
+        camera = CameraOptions(frames=frames, within_ms=20.0)
         self.conveyor = Conveyor(
             Station(recipe, detector, self.archive, time.monotonic), self.inspector,
-            {CAMERA: CameraTiming(frames, 0.0, 0.005)},
-            Timing(deadline_s / 2, deadline_s * 0.8, deadline_s), self._tell, triggered=True,
-            doubt=lambda camera, _: self.conveyor.restarted(camera),
+            {CAMERA: CameraTiming(frames, 0.0, 0.005)}, unit_timing(recipe, {CAMERA: camera}, "soak"),
+            lambda told: self.deliveries.send(told, told.opened + self._deadline_s), triggered=True,
+            doubt=lambda camera, _: self.conveyor.restarted(camera), timed=self._timed,
         )  # fmt: skip
         self.pool: list[Pixels] = [unit.frame for unit in islice(simulated(product, 0, 0.0, _POOL), _POOL)]
         self._sequence = itertools.count()
         self._number = itertools.count()
         self.conveyor.start()
+        self.deliveries.start()
 
     def run(self, rate_hz: float, seconds: float) -> list[Told]:
         """Trigger at a rate for so long, and wait until every unit was told."""
@@ -95,13 +114,19 @@ class Chain:
             pixels[0, 0] = sequence % 256, sequence // 256 % 256, sequence // 65536 % 256  # each its own file
             self.conveyor.shot(CAMERA, Frame(pixels, f"frame {sequence}", CAMERA, sequence), at + 0.001)
 
+    def _timed(self, stage: str, seconds: float) -> None:
+        self.stages.setdefault(stage, []).append(seconds)
+
     def _tell(self, disposition: Disposition) -> None:
         self.told.append(Told(disposition, self._opened[disposition.unit], time.monotonic()))
 
     def stop(self) -> None:
         """Drain and close."""
-        self.conveyor.stop()
+        self.conveyor.drain()
+        self.deliveries.stop()
+        self.conveyor.close("line_stopped")
         self.inspector.stop()
+        self.plc.end()
         self.archive.close()
 
 
@@ -117,16 +142,16 @@ def soak(package: Path, rate: float, frames: int, seconds: float, deadline_ms: f
     """Time PACKAGE from trigger to disposition."""
     try:
         with tempfile.TemporaryDirectory() as folder:
-            measure(package, Path(folder), rate, frames, seconds, deadline_ms / 1000, lanes, threads)
+            measure(package, Path(folder), rate, frames, seconds, round(deadline_ms), lanes, threads)
     except InspectionError as error:
         raise click.ClickException(f"{error} [{error.code}]") from error
 
 
 def measure(
-    package: Path, folder: Path, rate: float, frames: int, seconds: float, deadline_s: float, lanes: int, threads: int
+    package: Path, folder: Path, rate: float, frames: int, seconds: float, deadline_ms: int, lanes: int, threads: int
 ) -> None:
     """Run the phases and print what they measured. Raises ClickException where a unit is not accounted for."""
-    chain = Chain(package, folder, frames, deadline_s, lanes, threads)
+    chain = Chain(package, folder, frames, deadline_ms, lanes, threads)
     bare_s = bare(chain, lanes)
     sustained = 1 / (bare_s * frames)
     print(f"{package.name} in {chain.detector.runtime}: {lanes} lanes of {threads} threads, {frames} frames a unit")
@@ -134,11 +159,20 @@ def measure(
     print("| phase | units | told p50 ms | p99 | p99.9 | max | late or lost % | memory MB |")
     print("|---|---|---|---|---|---|---|---|")
     chain.run(rate, WARM_UP_S)
+    chain.stages.clear()
     phases = [("rate", rate, seconds), ("3 x overload", 3 * sustained, OVERLOAD_S), ("rate again", rate, WARM_UP_S)]
     for name, hz, lasts in phases:
         told = chain.run(hz, lasts)
         print(row(name, told, memory_mb(chain.inspector.pid)))
-    print()
+        if name == "rate":
+            stages, whole = dict(chain.stages), told
+            chain.stages.clear()
+    print("\n| stage at the rate | p50 ms | p99 | p99.9 | max |")
+    print("|---|---|---|---|---|")
+    for stage, seconds_of in (*stages.items(), ("trigger to acknowledged", [one.told - one.opened for one in whole])):
+        print(f"| {stage} | {' | '.join(spread(seconds_of))} |")
+    ratio = float(np.median([one.told - one.opened for one in whole])) / (bare_s * frames)
+    print(f"\nthe chain takes {ratio:.2f} times the bare detector's time for a unit's frames, at the median")
     print("recovered", f"{recovery_s(told):.1f} s after the overload")
     chain.stop()
     check(chain, folder / "archive")
@@ -168,12 +202,17 @@ def _round(chain: Chain, lanes: int) -> float:
 
 def row(name: str, told: Sequence[Told], memory: float) -> str:
     """A line of the table, with the reasons of what did not pass below it."""
-    latencies = np.array([one.told - one.opened for one in told]) * 1000
-    at = [f"{np.percentile(latencies, share):.0f}" for share in (50, 99, 99.9)]
+    at = spread([one.told - one.opened for one in told])
     reasons = Counter(str(one.disposition.reason) for one in told)
-    missed = sum(reasons[reason] for reason in ("late", "frame_lost", "frame_doubtful", "model_fault"))
-    cells = [name, str(len(told)), *at, f"{latencies.max():.0f}", f"{100 * missed / len(told):.2f}", f"{memory:.0f}"]
+    missed = sum(reasons[reason] for reason in ("late", "frame_lost", "frame_doubtful", "model_fault", "not_delivered"))
+    cells = [name, str(len(told)), *at, f"{100 * missed / len(told):.2f}", f"{memory:.0f}"]
     return f"| {' | '.join(cells)} | {dict(reasons.most_common())}"
+
+
+def spread(seconds: Sequence[float]) -> list[str]:
+    """Milliseconds: the median, p99, p99.9 and the most."""
+    times = 1000 * np.array(seconds)
+    return [f"{value:.1f}" for value in (*np.percentile(times, [50, 99, 99.9]), times.max())]
 
 
 def recovery_s(told: Sequence[Told]) -> float:

@@ -29,7 +29,7 @@ _PATIENCE_S = 5.0  # a trigger that does not end is left behind
 _AGAIN_S = 1.0  # after which a trigger that failed is asked again
 _MOST_MISSED = 100  # units that a gap in a trigger's count may stand for; a longer one is a count that began anew
 _RECORD_S, _DELIVER_S = 0.1, 0.05  # kept of the deadline for the record and the outputs, at most
-_RECORD_SHARE, _DELIVER_SHARE = 0.2, 0.1
+_RECORD_SHARE, _DELIVER_SHARE = 0.1, 0.05
 
 
 class Line:

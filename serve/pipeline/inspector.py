@@ -130,8 +130,9 @@ class Inspector:
         return len(self._waiting) + len(self._begun)
 
     def busy_s(self, more: int) -> float:
-        """How long it takes for what waits and `more` frames, as far as the last ones tell."""
-        return math.ceil((self.waiting + more) / self._lanes) * self._took_s
+        """How long it takes for what waits and `more` frames, as far as the last ones tell; 0 where nothing waits, for
+        then nobody is held up by trying, and only by trying is it known that the process is quick again."""
+        return math.ceil((self.waiting + more) / self._lanes) * self._took_s if self.waiting else 0.0
 
     def ask(
         self,
@@ -160,7 +161,7 @@ class Inspector:
                     continue
                 if self._given_up:
                     refused.append((first, _failure(self._given_up_for, self._given_up)))
-                elif now + self._took_s > first.decide_by:
+                elif now + self._took_s > first.decide_by and (self._begun or now > first.decide_by):
                     message = f"{first.asked.name} was not inspected: it would not have been decided in time"
                     refused.append((first, _failure(Reason.LATE, message)))
                 else:
@@ -173,7 +174,7 @@ class Inspector:
     def _answered(self, answer: Answer) -> None:
         with self._gate:
             asked = self._begun.pop(answer.token, None)
-            weight = 0.1 if self._took_s else 1.0
+            weight = (0.1 if answer.took_s > self._took_s else 0.3) if self._took_s else 1.0
             self._took_s += weight * (answer.took_s - self._took_s)
         self._feed()
         if asked:

@@ -102,6 +102,17 @@ def test_what_cannot_be_done_in_time_is_not_begun(asked: Asked) -> None:
     assert asked.inspector.waiting == 0
 
 
+def test_after_a_slow_time_it_is_tried_whether_it_is_quick_again(asked: Asked) -> None:
+    asked.ask("first")
+    assert asked.reason("first") is None
+    asked.inspector._took_s = 100.0  # as if the machine had been busy with something else
+    assert asked.inspector.busy_s(4) == 0
+    for number in range(20):
+        asked.ask(f"again {number}", within_s=5)
+        assert asked.reason(f"again {number}") is None
+    assert asked.inspector._took_s < 1
+
+
 def test_a_detector_that_raises_is_a_model_fault(asked: Asked) -> None:
     asked.ask("broken")
     assert asked.reason("broken") is Reason.MODEL_FAULT

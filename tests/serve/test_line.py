@@ -2,19 +2,24 @@
 in it is told, rejects what it must, and is recovered from."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from inspection.config import ConfigInvalid
+from inspection.config import ConfigInvalid, validate
 from inspection.recipe import Recipe
 from inspection.records import Entry, from_row
 from inspection.verify import verify_archive
-from serve.cameras import CameraOptions
+from serve.cameras import CameraOptions, camera_options
 from serve.line import unit_timing
+from serve.outputs import make_output
+from serve.triggers import TRIGGERS
+from tests.conftest import ROOT
 from tests.serve.output_examples import config_of
 from tests.serve.serving import Running, running, wait_for, write_recipe
 
@@ -123,3 +128,16 @@ def test_frames_that_may_come_after_the_decision_are_refused(recipe: Recipe) -> 
     keys = recipe.model_dump(exclude_defaults=True) | {"trigger": {"kind": "timer"}, "deadline_ms": 100}
     with pytest.raises(ConfigInvalid, match="within_ms must be less, or the deadline later"):
         unit_timing(Recipe.model_validate(keys), {"cam": CameraOptions()}, "recipe.yaml")
+
+
+def test_the_line_that_the_page_shows_can_be_configured(tmp_path: Path) -> None:
+    alone, line = re.findall(r"```yaml\n(.*?)```", (ROOT / "serve" / "README.md").read_text(), re.DOTALL)
+    keys = yaml.safe_load(alone) | yaml.safe_load(line)
+    recipe = Recipe.model_validate({key: keys[key] for key in keys.keys() - {"camera", "deadline_ms"}})
+    where = tmp_path / "recipe.yaml"
+    options = {config.name: camera_options(config, where)[1] for config in recipe.cameras}
+    assert unit_timing(recipe, options, "the page").tell_s < recipe.deadline_ms / 1000 == 0.246
+    for output in recipe.outputs:
+        make_output(output, where)
+    assert recipe.trigger
+    validate(recipe.trigger.options, TRIGGERS[recipe.trigger.kind].Options, "the page")

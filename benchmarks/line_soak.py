@@ -49,9 +49,11 @@ _MEMORY_LOOKS = 10
 
 @dataclass(frozen=True)
 class Told:
-    """A unit's disposition, and when it was triggered and told, on the monotonic clock."""
+    """What became of a unit, and when it was triggered and told, on the monotonic clock. The disposition itself is not
+    kept: its record would be taken for memory that the chain loses."""
 
-    disposition: Disposition
+    unit: str
+    reason: str
     opened: float
     told: float
 
@@ -77,6 +79,7 @@ class Chain:
         detector = ProcessDetector(self.detector.package, None, self.inspector, self.inspector.start())
         self.told: list[Told] = []
         self.memory: list[float] = []
+        self.stolen = 0.0
         self._opened: dict[str, float] = {}
         self.deliveries = Deliveries(
             recipe.outputs, folder / "recipe.yaml", lambda: STATE, self._tell,
@@ -99,7 +102,7 @@ class Chain:
         """Trigger at a rate for so long, and wait until every unit was told."""
         first, due = len(self._opened), time.monotonic()
         wanted = max(1, round(rate_hz * seconds))
-        self.memory = [memory_mb(self.inspector.pid)]
+        self.memory, before = [memory_mb(self.inspector.pid)], processor_s()
         for number in range(1, wanted + 1):
             time.sleep(max(0.0, due - time.monotonic()))
             self._unit()
@@ -108,6 +111,7 @@ class Chain:
             due = max(due + 1 / rate_hz, time.monotonic())  # late is not made up for: units do not overtake each other
         while len(self.told) < first + wanted:
             time.sleep(0.01)
+        self.stolen = (processor_s()[0] - before[0]) / (processor_s()[1] - before[1])
         return self.told[first:]
 
     def _unit(self) -> None:
@@ -124,7 +128,8 @@ class Chain:
         self.stages.setdefault(stage, []).append(seconds)
 
     def _tell(self, disposition: Disposition) -> None:
-        self.told.append(Told(disposition, self._opened[disposition.unit], time.monotonic()))
+        unit = disposition.unit
+        self.told.append(Told(unit, str(disposition.reason), self._opened[unit], time.monotonic()))
 
     def stop(self) -> None:
         """Drain and close."""
@@ -171,7 +176,7 @@ def measure(
         told = chain.run(hz, lasts)
         print(row(name, told, chain.memory[-1]), flush=True)
         if name == "rate":
-            stages, whole, memory = dict(chain.stages), told, chain.memory
+            stages, whole, memory, stolen = dict(chain.stages), told, chain.memory, chain.stolen
             chain.stages.clear()
     print("\n| stage at the rate | p50 ms | p99 | p99.9 | max |")
     print("|---|---|---|---|---|")
@@ -179,6 +184,7 @@ def measure(
         print(f"| {stage} | {' | '.join(spread(seconds_of))} |")
     ratio = float(np.median([one.told - one.opened for one in whole])) / (bare_s * frames)
     print(f"\nthe chain takes {ratio:.2f} times the bare detector's time for a unit's frames, at the median")
+    print(f"the host gave {100 * stolen:.1f} % of the processors' time to other machines meanwhile")
     print("memory at each tenth of the rate, MB:", " ".join(f"{value:.0f}" for value in memory))
     print(f"memory grew by {100 * (memory[-1] / memory[0] - 1):.1f} % from the end of the warm-up")
     print(f"recovered {recovery_s(told, rate):.1f} s after the overload: no unit late from there for a second")
@@ -211,7 +217,7 @@ def _round(chain: Chain, lanes: int) -> float:
 def row(name: str, told: Sequence[Told], memory: float) -> str:
     """A line of the table, with the reasons of what did not pass below it."""
     at = spread([one.told - one.opened for one in told])
-    reasons = Counter(str(one.disposition.reason) for one in told)
+    reasons = Counter(one.reason for one in told)
     missed = sum(reasons[reason] for reason in ("late", "frame_lost", "frame_doubtful", "model_fault", "not_delivered"))
     cells = [name, str(len(told)), *at, f"{100 * missed / len(told):.2f}", f"{memory:.0f}"]
     return f"| {' | '.join(cells)} | {dict(reasons.most_common())}"
@@ -226,7 +232,7 @@ def spread(seconds: Sequence[float]) -> list[str]:
 def recovery_s(told: Sequence[Told], rate_hz: float) -> float:
     """Seconds from the first of these units to the first that begins a second without a late one. A line that loses
     some units in a hundred at its rate anyway is not called overloaded for those."""
-    late = [str(one.disposition.reason) == "late" for one in told]
+    late = [one.reason == "late" for one in told]
     second = max(1, round(rate_hz))
     for at in range(len(told) - second + 1):
         if not any(late[at : at + second]):
@@ -244,12 +250,18 @@ def memory_mb(*pids: int | None) -> float:
     return total
 
 
+def processor_s() -> tuple[float, float]:
+    """Ticks since the start that the host took from this machine's processors, and all ticks."""
+    ticks = [float(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
 def check(chain: Chain, archive: Path) -> None:
     """Raise where triggered units, dispositions and records are not one to one."""
     found = verify_archive(archive)
     with Archive(archive, read_only=True) as opened:
         recorded = [row["unit"] for row in opened.rows("station-1") if row["kind"] == "unit"]
-    told = [one.disposition.unit for one in chain.told]
+    told = [one.unit for one in chain.told]
     if not found.intact or told != recorded or len(set(told)) != len(told):
         raise click.ClickException(
             f"{len(told)} units told, {len(recorded)} on record, in this order: {told == recorded}; {found.problems}"

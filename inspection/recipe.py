@@ -158,6 +158,14 @@ def recipe_packages(recipe: Recipe, folder: Path) -> tuple[Package, Package | No
     return _package(recipe, recipe.package, folder), classifier
 
 
+def pinned(recipe: Recipe, package: Package, classifier: Package | None) -> Recipe:
+    """The recipe with the digests of the packages that were read: read again, no other file is taken for them."""
+    refs = {"package": PackageRef(path=recipe.package.path, sha256=package.digest)}
+    if classifier and recipe.classifier:
+        refs["classifier"] = PackageRef(path=recipe.classifier.path, sha256=classifier.digest)
+    return recipe.model_copy(update=refs)
+
+
 def recipe_detector(
     recipe: Recipe, folder: Path, runtime: str | None = None, threads: int | None = None, parallel: int = 1
 ) -> Detector:

@@ -17,6 +17,17 @@ def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
+def _own_page(request: Request) -> None:
+    """A browser may post a form to any address: only this station's own pages, and programs, may change something."""
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Problem(
+            403, "cross_site", "another site's page may not have units inspected here; use this station's own"
+        )
+
+
+own_page = Depends(_own_page)
+
+
 def _entry(service: ServiceDep, station: str, sequence: Annotated[int, Path(ge=1, lt=2**63)]) -> Entry:
     entry = service.archive.get(station, sequence)
     if entry is None:

@@ -21,7 +21,7 @@ from inspection.image_finding import find_in_frame
 from inspection.recipe import CameraConfig, Recipe, read_recipe, recipe_detector
 from inspection.station import fault_text
 from serve.cameras import Shot, camera_options
-from serve.cameras.process import CameraProcess
+from serve.cameras.hosts import camera_host
 from serve.line import unit_timing
 from serve.outputs import StationState, open_output
 from serve.triggers import open_trigger
@@ -105,18 +105,21 @@ def _camera(here: Installation, config: CameraConfig) -> Found:
         shots.append(shot)
         came.set()
 
-    process = CameraProcess(config, here.recipe_file, shot=take)
+    host = camera_host(config, here.recipe_file, shot=take)
     try:
-        process.start()
-        process.go()
+        host.start()
+        host.go()
         came.wait(_FRAME_S)
     except Exception as error:
         return Found(part, "FAIL", fault_text(error), "see that it is connected, and that nobody else uses it")
     finally:
-        process.stop()
+        host.stop()
     if not shots:
         return Found(
-            part, "WARN", f"no frame within {_FRAME_S:g} s", "if it waits for the line's trigger, let one unit pass"
+            part,
+            "WARN",
+            f"no frame within {_FRAME_S:g} s",
+            "if it waits for the line's trigger or for frames to be pushed, let one unit pass",
         )
     first = shots[0]
     if not isinstance(first, Frame):

@@ -10,13 +10,14 @@ from typing import Literal
 from inspection.archive import Archive
 from inspection.config import ConfigInvalid
 from inspection.frames import Frame
-from inspection.recipe import Recipe, recipe_packages
+from inspection.recipe import Recipe, pinned, recipe_packages
 from inspection.runtimes.names import RuntimeName
 from inspection.station import Disposition, Station, fault_text
 from serve.alarms import Alarms
 from serve.cameras import CameraOptions, Shot, camera_options
 from serve.cameras.health import CameraState
-from serve.cameras.process import CameraProcess
+from serve.cameras.host import CameraHost
+from serve.cameras.hosts import camera_host
 from serve.metrics import LineMetrics
 from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Conveyor
@@ -67,8 +68,8 @@ class Line:
         }
         packages = recipe_packages(recipe, recipe_file.parent)
         alarm = partial(alarms.set, "inspector_down")
-        self.inspector = Inspector(
-            recipe,
+        self.inspector = Inspector(  # which reads the files again, now and whenever it is started anew
+            pinned(recipe, *packages),
             recipe_file.parent,
             runtime or recipe.runtime,
             threads or recipe.threads,
@@ -78,7 +79,7 @@ class Line:
         )
         self.detector = ProcessDetector(*packages, self.inspector, self.inspector.start())
         self.state: State = "ready" if recipe.cameras else "no camera"
-        self.cameras: dict[str, CameraProcess] = {}
+        self.cameras: dict[str, CameraHost] = {}
         self.trigger: Trigger | None = None
         self._stop = threading.Event()
         self._listener: threading.Thread | None = None
@@ -107,7 +108,7 @@ class Line:
         self._stop = threading.Event()
         try:
             for config in self.recipe.cameras:
-                camera = CameraProcess(config, self.recipe_file, shot=self._shot, state=self._camera_is)
+                camera = camera_host(config, self.recipe_file, shot=self._shot, state=self._camera_is)
                 self.cameras[config.name] = camera
                 camera.start()
             if self.recipe.trigger:

@@ -8,6 +8,7 @@ from serve.cameras.aravis import AravisCamera
 from serve.cameras.camera import Camera, CameraOptions, CameraUnavailable, Fault, Shot
 from serve.cameras.folder import FolderCamera
 from serve.cameras.genicam import GenicamCamera
+from serve.cameras.http import HttpCamera
 from serve.cameras.opencv import OpenCvCamera
 from serve.cameras.simulator import SimulatorCamera
 from serve.cameras.unix_socket import SocketCamera
@@ -16,6 +17,7 @@ CAMERAS: dict[str, type[Camera]] = {
     "aravis": AravisCamera,
     "folder": FolderCamera,
     "genicam": GenicamCamera,
+    "http": HttpCamera,
     "opencv": OpenCvCamera,
     "simulator": SimulatorCamera,
     "socket": SocketCamera,

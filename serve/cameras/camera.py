@@ -83,9 +83,11 @@ class Watched:
 
 
 class Camera(ABC):
-    """A source of frames. `Options` is the model of the keys that a recipe may set for this kind."""
+    """A source of frames. `Options` is the model of the keys that a recipe may set for this kind. It has a process of
+    its own, unless it is `in_service`: without a driver that could hang or die."""
 
     Options: ClassVar[type[CameraOptions]] = CameraOptions
+    in_service: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, name: str, options: CameraOptions, folder: Path) -> None:

@@ -15,7 +15,8 @@ from inspection.errors import InspectionError
 from inspection.recipe import CameraConfig
 from serve.cameras import camera_options, open_camera
 from serve.cameras.camera import CameraUnavailable, Shot
-from serve.cameras.health import CameraState, Health
+from serve.cameras.health import CameraState
+from serve.cameras.host import CameraHost
 from serve.cameras.watch import Checks
 from serve.pipeline.worker import Backoff, Ready, Worker, WorkerFailed
 
@@ -50,10 +51,8 @@ class _Broken:
     message: str
 
 
-class CameraProcess:
-    """Runs a recipe's camera in a watched process. `shot(name, shot, at)` is given each shot from `go` on with the
-    monotonic time of its arrival, `state` each change of the camera's state; both from one thread, and they must not
-    wait.
+class CameraProcess(CameraHost):
+    """Runs a camera in a watched process.
 
     A process that dies, says nothing for `hung_s`, or whose camera is silent for three times its `silence_s` (and at
     least `hung_s`) is started again, with growing pauses of up to 5 s, without end.
@@ -69,10 +68,9 @@ class CameraProcess:
         hung_s: float = _HUNG_S,
         backoff: Backoff | None = None,
     ) -> None:
-        self.name, self._config, self._recipe_file = config.name, config, recipe_file
-        self._shot, self._tell, self._hung_s = shot, state, hung_s
+        super().__init__(config, recipe_file, shot, state)
+        self._hung_s = hung_s
         self._silence_s: float | None = None
-        self._health: Health | None = None
         self._said = 0.0
         self._why = ""
         self._ending: threading.Thread | None = None
@@ -84,21 +82,13 @@ class CameraProcess:
         )  # fmt: skip
 
     @property
-    def state(self) -> CameraState:
-        """How the camera is now."""
-        return self._health.state if self._health else CameraState(self.name)
-
-    @property
     def pid(self) -> int | None:
         """Of the camera's process, or None where there is none."""
         return self._worker.pid
 
     def start(self) -> None:
-        """Open the camera, and wait until it is. Raises ConfigInvalid or CameraUnavailable."""
-        kind, options = camera_options(self._config, self._recipe_file)
-        watched = kind.watched(options)
-        self._silence_s = watched.silence_s
-        self._health = Health(self.name, watched, self._tell, time.monotonic())
+        """As `CameraHost`'s."""
+        self._silence_s = self._watch().silence_s
         try:
             self._worker.start()
         except WorkerFailed as error:
@@ -108,17 +98,17 @@ class CameraProcess:
             raise kinds.get(said.code if said else "", CameraUnavailable)(message) from error
 
     def go(self) -> None:
-        """Let it begin."""
+        """As `CameraHost`'s."""
         self._going = True
         self._worker.send(_Go())
 
     def restart(self, why: str) -> None:
-        """Have the camera opened again, without what is in its buffers; `state` tells of down and up."""
+        """As `CameraHost`'s."""
         self._why = why
         self._worker.restart(why)
 
     def stop(self) -> None:
-        """Take no more shots and end the process, within 2 s."""
+        """As `CameraHost`'s, within 2 s."""
         if self._ending:
             self._ending.join()
         self._worker.stop(_STOP_S)
@@ -151,14 +141,6 @@ class CameraProcess:
             shot, at = message
             self._hand_on(shot, at)
 
-    def _hand_on(self, shot: Shot, at: float) -> None:
-        try:
-            self._of().shot(shot, at)
-            self._shot(self.name, shot, at)
-        except Exception as error:  # whoever listens must not stop the watch
-            why = f"a shot of camera {self.name!r} could not be handed on: {type(error).__name__}: {error}"
-            self._of().down(why, time.monotonic())
-
     def _look(self) -> None:
         silent_s = self._of().look(time.monotonic())
         if silent_s and silent_s >= max(self._hung_s, _SILENT_TIMES * (self._silence_s or 0)):
@@ -167,10 +149,6 @@ class CameraProcess:
     def _hung(self) -> bool:
         self._look()
         return time.monotonic() - self._said > self._hung_s
-
-    def _of(self) -> Health:
-        assert self._health is not None
-        return self._health
 
 
 def _run_camera(connection: Connection, config: CameraConfig, recipe_file: Path) -> None:

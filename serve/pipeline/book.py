@@ -33,9 +33,6 @@ class Hands(Protocol):
     def inspect(self, number: int, index: int, frame: Frame, decide_by: float) -> None:
         """Inspect a unit's frame; `found` is called with what was found, unless the unit was decided before."""
 
-    def keep(self, number: int, index: int, seen: Seen) -> None:
-        """A unit's frame was looked at: it may be stored while others still are. It is part of the account later."""
-
     def record(self, number: int, account: UnitAccount) -> None:
         """Put a unit on record; `recorded` is called then. Units come here in the order in which they were opened."""
 
@@ -130,7 +127,6 @@ class UnitBook:
             return
         look = unit.looks[index]
         look.found = replace(found, pixels=None)
-        self._hands.keep(number, index, Seen(look.frame, found.finding))
         if len(unit.looks) < sum(self._frames.values()) or any(look.found is None for look in unit.looks):
             return
         if now > unit.opened + self._timing.decide_s:

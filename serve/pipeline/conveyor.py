@@ -16,7 +16,7 @@ from inspection.frames import Frame, Pixels
 from inspection.image_finding import ImageFinding
 from inspection.records import Entry
 from inspection.station import Disposition, Station, fault_text
-from inspection.unit_record import Seen, UnitAccount, correction_draft
+from inspection.unit_record import UnitAccount, correction_draft
 from inspection.verdict import Outcome, Reason
 from serve.cameras import Fault, Shot
 from serve.pipeline.book import Timing, UnitBook
@@ -182,10 +182,6 @@ class Conveyor:
             decide_by,
             lambda: self._book.wanted(number),
         )
-
-    def keep(self, number: int, index: int, seen: Seen) -> None:
-        """See `Hands`."""
-        self._recorder.keep(number, index, seen)
 
     def record(self, number: int, account: UnitAccount) -> None:
         """See `Hands`."""

@@ -44,7 +44,6 @@ class Recorder:
         self._station, self._done, self._alarm = station, done, alarm
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._owed: deque[Draft] = deque()
-        self._begun: dict[tuple[int, int], Future[FrameRecord]] = {}
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="keep")
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._refusing = False
@@ -69,21 +68,14 @@ class Recorder:
         self._thread.join()
         self._pool.shutdown()
 
-    def keep(self, number: int, index: int, seen: Seen) -> None:
-        """Store a frame that was looked at, while the unit's others still are; `unit` is told of it later."""
-        self._begun[(number, index)] = self._pool.submit(self._station.keep, seen)
-
     def unit(self, number: int, account: UnitAccount) -> None:
-        """Put a unit on record. `keep` and `unit` are called from one thread."""
-        begun = [self._begun.pop((number, index), None) for index in range(len(account.seen))]
+        """Put a unit on record. Its frames are stored from now on, side by side: begun while others are still looked
+        at, storing takes the detector's cores (late units were twice as many, see benchmarks/README.md)."""
         if self.waiting > _CROWDED and not any(seen.finding for seen in account.seen):
             account = replace(account, more={**account.more, "images": "not kept: too many units were waiting"})
             kept = [_without_image(seen) for seen in account.seen]
         else:
-            kept = [
-                done or self._pool.submit(self._station.keep, seen)
-                for done, seen in zip(begun, account.seen, strict=True)
-            ]
+            kept = [self._pool.submit(self._station.keep, seen) for seen in account.seen]
         self._items.put(_Item(number, account, kept))
 
     def event(self, draft: Draft) -> None:

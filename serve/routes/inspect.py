@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Form, UploadFile
 
 from inspection.errors import InspectionError
 from inspection.frames import Frame, decode_frame, image_suffix
 from inspection.verdict import Reason, reason_for
-from serve.deps import ServiceDep
+from serve.deps import ServiceDep, own_page
 from serve.descriptions import describe
 from serve.problems import Problem
 
@@ -23,12 +23,19 @@ def too_large(name: str) -> str:
     return f"{name} is larger than {MAX_UPLOAD_BYTES / 2**20:g} MiB; send a smaller image"
 
 
+def read_upload(image: UploadFile) -> bytes:
+    """An uploaded file's bytes, of no more than are allowed."""
+    data = image.file.read(MAX_UPLOAD_BYTES + 1)
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise Problem(413, "upload_too_large", too_large(image.filename or "upload"))
+    return data
+
+
 router = APIRouter(prefix="/api", tags=["inspect"])
 
 
-@router.post("/inspect")
+@router.post("/inspect", dependencies=[own_page])
 def inspect(
-    request: Request,
     service: ServiceDep,
     image: UploadFile,
     unit: Annotated[str | None, Form(max_length=128)] = None,
@@ -36,16 +43,10 @@ def inspect(
 ) -> dict[str, Any]:
     """The verdict on one image file, after its record is durable. An image that cannot be inspected is a REJECT on
     record and an answer of 422; a verdict that cannot be recorded is an answer of 503."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise Problem(
-            403, "cross_site", "another site's page may not have units inspected here; use this station's own"
-        )
     station = service.station
     opened = station.clock()
     name = image.filename or "upload"
-    data = image.file.read(MAX_UPLOAD_BYTES + 1)
-    if len(data) > MAX_UPLOAD_BYTES:
-        raise Problem(413, "upload_too_large", too_large(name))
+    data = read_upload(image)
     try:
         pixels = decode_frame(data, name, station.detector.manifest.input.colour)
     except InspectionError as error:

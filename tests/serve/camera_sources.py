@@ -1,6 +1,8 @@
 """Sources for cameras to read from, and short ways to read them."""
 
 import threading
+import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from inspection.frames import Frame, Pixels
+from inspection.frames import Frame, Pixels, encode_png
 from inspection.recipe import CameraConfig
 from serve.cameras import Camera, Shot, open_camera
+from serve.cameras.http import CameraBusy, HttpCamera
 
 
 def numbered(number: int) -> Pixels:
@@ -34,7 +37,22 @@ def write_images(folder: Path, count: int) -> Path:
 
 
 def camera_of(kind: str, recipe_file: Path, **options: Any) -> Camera:
-    return open_camera(CameraConfig.model_validate({"kind": kind, "name": "cam", **options}), recipe_file)
+    camera = open_camera(CameraConfig.model_validate({"kind": kind, "name": "cam", **options}), recipe_file)
+    if isinstance(camera, HttpCamera):
+        push_numbered(camera)
+    return camera
+
+
+def push_numbered(camera: HttpCamera, count: int = 400) -> None:
+    """Push so many frames from a thread, as fast as they are taken."""
+
+    def push() -> None:
+        for number in range(count):
+            with suppress(CameraBusy):
+                camera.push(encode_png(numbered(number)))
+            time.sleep(0.005)
+
+    threading.Thread(target=push, daemon=True).start()
 
 
 def take(camera: Camera, count: int | None = None) -> list[Shot]:

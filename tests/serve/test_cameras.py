@@ -53,6 +53,7 @@ def kinds(tmp_path: Path) -> dict[str, Kind]:
         "simulator": Kind({"rate_hz": 200}, ("defect_rat", "defect_rate"), {}),
         "aravis": Kind({**FakeCamera.options, "rate_hz": 25}, ("devise", "device"), {"device": "127.0.0.77"}),
         "genicam": Kind({"producer": "none.cti"}, ("produced", "producer"), {"producer": "none.cti"}),
+        "http": Kind({"colour": "rgb"}, ("color", "colour"), {}),
         "socket": Kind({"path": "cam.sock"}, ("frames_s", "frame_s"), {"path": "nowhere/cam.sock"}),
     }
 
@@ -102,7 +103,7 @@ def test_unknown_option_names_recipe_and_nearest_key(kind: str, kinds: dict[str,
     assert f"{wrong!r}; did you mean {right!r}?" in str(raised.value)
 
 
-@pytest.mark.parametrize("kind", sorted(CAMERAS.keys() - {"simulator"}))  # which needs no source
+@pytest.mark.parametrize("kind", sorted(CAMERAS.keys() - {"simulator", "http"}))  # which need no source
 def test_missing_source_is_named(kind: str, kinds: dict[str, Kind], recipe_file: Path) -> None:
     missing = kinds[kind].missing
     with pytest.raises(CameraUnavailable, match="'cam'") as raised:
@@ -113,13 +114,13 @@ def test_missing_source_is_named(kind: str, kinds: dict[str, Kind], recipe_file:
 
 def test_unknown_kind_says_which_there_are(recipe_file: Path) -> None:
     with pytest.raises(
-        ConfigInvalid, match="no kind 'webcam'; choose one of aravis, folder, genicam, opencv, simulator, socket"
+        ConfigInvalid, match="no kind 'webcam'; choose one of aravis, folder, genicam, http, opencv, simulator, socket"
     ):
         camera_of("webcam", recipe_file)
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), "fast"])
-@pytest.mark.parametrize("kind", sorted(CAMERAS.keys() - {"socket"}))  # whose grabber sets the rate
+@pytest.mark.parametrize("kind", sorted(CAMERAS.keys() - {"socket", "http"}))  # whose senders set the rate
 def test_senseless_rate_is_refused(kind: str, rate: object, kinds: dict[str, Kind], recipe_file: Path) -> None:
     with pytest.raises(ConfigInvalid, match="rate_hz"):
         camera_of(kind, recipe_file, **(kinds[kind].options | {"rate_hz": rate}))

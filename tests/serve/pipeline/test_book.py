@@ -14,7 +14,7 @@ from inspection.frames import Frame
 from inspection.image_finding import Failure, ImageFinding
 from inspection.records import Entry
 from inspection.station import Disposition
-from inspection.unit_record import Seen, UnitAccount
+from inspection.unit_record import UnitAccount
 from inspection.verdict import Limits, Outcome, Reason
 from serve.pipeline.book import Timing, UnitBook
 
@@ -44,9 +44,6 @@ class Kept:
 
     def inspect(self, number: int, index: int, frame: Frame, decide_by: float) -> None:  # noqa: ARG002
         self.asked.append((number, index, frame.camera))
-
-    def keep(self, number: int, index: int, seen: Seen) -> None:
-        """Nothing depends on when a frame is stored."""
 
     def record(self, number: int, account: UnitAccount) -> None:
         self.to_record.append((number, account))

@@ -17,7 +17,7 @@ from inspection.recipe import Recipe, read_recipe
 from inspection.verdict import Reason
 from serve.pipeline.inspector import Inspector, InspectorRefused, ProcessDetector
 from serve.pipeline.worker import Backoff
-from tests.serve.pipeline.workers import PIXELS, told_what_to_do
+from tests.serve.pipeline.workers import PIXELS, proved_once, told_what_to_do
 from tests.serve.serving import wait_for, write_recipe
 
 
@@ -88,6 +88,22 @@ def test_hung_it_is_killed_and_the_next_frame_is_found(asked: Asked) -> None:
     assert asked.reason("hang") is Reason.MODEL_FAULT
     asked.ask("next")
     assert asked.reason("next") is None
+
+
+def test_started_again_and_not_qualified_any_more_it_says_so_and_finds_nothing(recipe: Recipe, tmp_path: Path) -> None:
+    alarms: list[str] = []
+    inspector = Inspector(
+        recipe, tmp_path, alarm=alarms.append, main=proved_once, backoff=Backoff(first_s=0.01, longest_s=0.01, most=2)
+    )
+    inspector.start()
+    answers: list[ImageFinding] = []
+    inspector.ask("fatal", PIXELS, answers.append)
+    wait_for(lambda: "must not serve" in alarms[-1])
+    inspector.ask("next", PIXELS, answers.append)
+    wait_for(lambda: len(answers) == 2)
+    inspector.stop()
+    reasons = [one.failure.reason for one in answers if one.failure]
+    assert reasons == [Reason.MODEL_FAULT, Reason.RUNTIME_NOT_QUALIFIED]
 
 
 def test_what_cannot_be_done_in_time_is_not_begun(asked: Asked) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from inspection.errors import InspectionError
-from inspection.finding import Finding
+from inspection.finding import Finding, GoldenMismatch
 from inspection.frames import Pixels
 from inspection.image_finding import find_in_frame
+from inspection.recipe import Recipe
 from serve.pipeline.inspector import Answer
 from serve.pipeline.worker import Ready
 
@@ -54,6 +55,16 @@ def told_what_to_do(connection: Connection, *_: object) -> None:
         detector = _Broken() if asked.name == "broken" else _Obedient()
         found = find_in_frame(detector, asked.name, asked.pixels)  # type: ignore[arg-type]
         connection.send(Answer(asked.token, found.finding, found.failure, 0.001))
+
+
+def proved_once(connection: Connection, recipe: Recipe, folder: Path, *_: object) -> None:  # noqa: ARG001
+    """An inspector's process that dies of the first frame; started again, its golden frames give other scores."""
+    if (folder / "proved").exists():
+        raise GoldenMismatch("golden frame 'good-0' has another score; the package must not serve with none")
+    (folder / "proved").touch()
+    connection.send(Ready("none"))
+    connection.recv()
+    os._exit(3)
 
 
 class _Broken(_Obedient):

@@ -37,6 +37,7 @@ def serve(
     log_format: "LogFormat | None",
 ) -> None:
     """Run RECIPE (a YAML file) until Ctrl-C: inspect the camera's frames and uploaded images, record, show."""
+    import signal
     import sys
     from contextlib import ExitStack
 
@@ -44,6 +45,7 @@ def serve(
     from serve.server import Server, listen
     from serve.service import build_service
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server answers: what was begun is closed
     with ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
         service = build_service(recipe, archive, stack, threads, runtime)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from inspection.frames import Pixels, read_frame
 from inspection.package import Package, seal, write_package
 from inspection.records import Entry, from_row
-from inspection.verdict import Limits
+from inspection.verdict import Limits, Outcome
 from inspection.verify import verify_archive
 from tests.serve.serving import Running, running, wait_for, write_recipe
 
@@ -95,7 +95,7 @@ def test_a_package_that_is_exchanged_under_the_service_is_not_run(
     exchangeable: Running, tmp_path: Path, package: Package
 ) -> None:
     generous = package.manifest.model_copy(update={"limits": Limits(review_limit=1e6, reject_limit=2e6), "golden": [
-        golden.model_copy(update={"outcome": "PASS"}) for golden in package.manifest.golden
+        golden.model_copy(update={"outcome": Outcome.PASS}) for golden in package.manifest.golden
     ]})  # fmt: skip
     (tmp_path / "own.onnx").unlink()
     write_package(tmp_path / "own.onnx", seal(onnx.load_model_from_string(package.model), generous, package.golden))

@@ -77,6 +77,7 @@ def test_the_log_tells_of_start_alarm_stopped_units_and_stop(tmp_path: Path, via
 def test_the_log_can_be_read_by_people(tmp_path: Path, vial_package: Path) -> None:
     recipe = write_recipe(tmp_path, vial_package)
     with serve_command(recipe, tmp_path / "archive", "--log-format", "text") as command:
+        wait_for(lambda: httpx.get(command.address + "ready").status_code == 200)
         _, _, err = command.end(signal.SIGTERM, within_s=15)
     assert "service started" in err
     assert "{" not in err.splitlines()[0]

@@ -202,3 +202,12 @@ def test_port_in_use_is_refused(tmp_path: Path, vial_package: Path, inspection: 
     assert (done.returncode, done.stdout) == (1, "")
     assert f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another --port" in done.stderr
     assert not (tmp_path / "archive").exists()
+
+
+def test_a_signal_before_the_server_answers_is_an_end_on_record(tmp_path: Path, vial_package: Path) -> None:
+    camera = {"kind": "simulator", "rate_hz": 20, "defect_rate": 0}
+    with serve_command(write_recipe(tmp_path, vial_package, camera=camera), tmp_path / "archive") as command:
+        code, _, _ = command.end(signal.SIGTERM, within_s=30)
+    assert code == 0
+    with Archive(tmp_path / "archive", read_only=True) as archive:
+        assert [row["reason"] for row in archive.rows("station-1")][-1] == "line_stopped"

@@ -70,7 +70,7 @@ class Recorder:
 
     def unit(self, number: int, account: UnitAccount) -> None:
         """Put a unit on record. Its frames are stored from now on, side by side: begun while others are still looked
-        at, storing takes the detector's cores (late units were twice as many, see benchmarks/README.md)."""
+        at, storing would take the detector's cores."""
         if self.waiting > _CROWDED and not any(seen.finding for seen in account.seen):
             account = replace(account, more={**account.more, "images": "not kept: too many units were waiting"})
             kept = [_without_image(seen) for seen in account.seen]

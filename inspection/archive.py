@@ -1,42 +1,48 @@
 """The archive: a folder with a database of chained entries and a store of images.
 
-`append` returns after the entry is on stable storage (SQLite WAL, synchronous=FULL; images synced before). A PASS may
-leave the station only after that.
+`append` returns after the entry is on stable storage (SQLite WAL, synchronous=FULL; PostgreSQL, synchronous_commit;
+images synced before). A PASS may leave the station only after that. `archive.yaml` in the folder names another database, or
+another place for images (`inspection.archive_settings`).
 """
 
 import json
 import os
 import re
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
 
+from inspection.archive_settings import DATABASE_FILE, read_settings
+from inspection.database import (
+    ArchiveFault,
+    cause,
+    lock_chain,
+    make_partition,
+    migrate,
+    postgresql_engine,
+    reading,
+    sqlite_engine,
+    writable,
+)
 from inspection.errors import BadUsage, InspectionError
-from inspection.image_store import ImageStore
+from inspection.guards import found_guards, guard_names
+from inspection.image_store import Images, ImageStore
+from inspection.object_store import ObjectStore
 from inspection.records import GENESIS, Draft, Entry, from_row, to_row, utc_text
 from inspection.schema import entries
+
+__all__ = ["Archive", "ArchiveFault", "ArchiveMissing", "ArchiveNotWritable", "Writing", "reading", "refuse_inside"]
 
 STATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PAGE = 1000
 _BEFORE_ALL = -(2**63)
-_migrating = threading.Lock()  # Alembic keeps its context in module globals
-
-
-class ArchiveFault(InspectionError):
-    """The archive does not accept an entry; nothing was recorded, so nothing may pass."""
-
-    code = "archive_fault"
 
 
 class ArchiveMissing(InspectionError):
@@ -51,39 +57,88 @@ class ArchiveNotWritable(InspectionError):
     code = "archive_not_writable"
 
 
+@dataclass(frozen=True)
+class Writing:
+    """An open transaction: what is executed on `connection` and what is appended is kept as a whole or not at all."""
+
+    connection: Connection
+    heads: dict[str, Entry] = field(default_factory=dict)
+
+    def append(self, drafts: Sequence[Draft], station: str) -> list[Entry]:
+        """Put `drafts`, one at least, at the end of the station's chain."""
+        if not STATION_NAME.fullmatch(station):
+            raise ArchiveFault(f"station {station!r} is not a name of letters, digits, dots, dashes, up to 64")
+        lock_chain(self.connection, station)
+        sequence, previous = _head(self.connection, station)
+        rows: list[dict[str, Any]] = []
+        for draft in drafts:
+            sequence += 1
+            rows.append(to_row(draft, station, sequence, previous, utc_text()))
+            previous = rows[-1]["hash"]
+        self.connection.execute(entries.insert(), rows)
+        written = [from_row(row) for row in rows]
+        self.heads[station] = written[-1]
+        return written
+
+
 class Archive:
     """An open archive. `append` may be called from several threads and processes; close it, or use it in a `with`.
 
     `read_only=True` reads an archive that nobody may change, a copy on read-only media for instance. Opening raises
-    ArchiveMissing (to read, and nothing there), ArchiveNotWritable or ArchiveFault.
+    ArchiveMissing (to read, and nothing there), ArchiveNotWritable, ArchiveFault or ConfigInvalid.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.folder = folder
-        self.images = ImageStore(folder / "images")
+        self.folder, self.read_only = folder, read_only
+        self.settings = read_settings(folder)
         self._heads = folder / "heads"
         self._lock = threading.Lock()
-        database = folder / "archive.sqlite"
+        self._months: set[str] = set()
+        url, database = self.settings.database_url(), folder / DATABASE_FILE
+        images = self.settings.images or folder / "images"
+        self.images: Images = ObjectStore(self.settings.store) if self.settings.store else ImageStore(images)
+        if url is None and read_only and not database.is_file():
+            raise ArchiveMissing(f"{folder} holds no archive (no {DATABASE_FILE}); give the folder of an archive")
+        if not read_only:
+            self._make_folders([folder, self._heads, *([] if self.settings.store else [images])])
+        self._engine = (
+            postgresql_engine(url, read_only=read_only) if url else sqlite_engine(database, read_only=read_only)
+        )
         if read_only:
-            if not database.is_file():
-                raise ArchiveMissing(f"{folder} holds no archive (no archive.sqlite); give the folder of an archive")
-            self._engine = _sqlite_engine(database, read_only=True)
             return
-        for part in (folder, self.images.folder, self._heads):
+        try:
+            migrate(self._engine)
+            self._check_durable()
+            if isinstance(self.images, ImageStore):
+                self.images.claim(new=not self.count_entries())
+        except (SQLAlchemyError, CommandError) as error:  # CommandError: made by a version with later migrations
+            self._engine.dispose()
+            place = self.settings.database or database
+            raise ArchiveFault(f"{place} cannot be opened ({cause(error)}); restore it, or choose another") from error
+        except InspectionError:
+            self._engine.dispose()
+            raise
+
+    @staticmethod
+    def _make_folders(parts: list[Path]) -> None:
+        for part in parts:
             try:
                 part.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ArchiveNotWritable(f"{part} cannot be made ({error.strerror}); choose another folder") from error
-            if not _writable(part):
+            if not writable(part):
                 raise ArchiveNotWritable(f"{part} is read-only; make it writable, or choose another archive folder")
-        self._engine = _sqlite_engine(database, read_only=False)
-        try:
-            _migrate(self._engine)
-        except (SQLAlchemyError, CommandError) as error:  # CommandError: made by a version with later migrations
-            self._engine.dispose()
-            raise ArchiveFault(
-                f"{database} cannot be opened ({_cause(error)}); restore it, or choose another"
-            ) from error
+
+    def _check_durable(self) -> None:
+        if self.postgresql:
+            with self._engine.connect() as connection:
+                if connection.exec_driver_sql("SHOW fsync").scalar_one() != "on":
+                    raise ArchiveFault("the PostgreSQL server runs with fsync off, so no record is durable; set it on")
+
+    @property
+    def postgresql(self) -> bool:
+        """Whether the database is PostgreSQL."""
+        return self._engine.dialect.name == "postgresql"
 
     def __enter__(self) -> Self:
         return self
@@ -102,24 +157,38 @@ class Archive:
     def append_all(self, drafts: Sequence[Draft], station: str) -> list[Entry]:
         """Put all `drafts` there in one transaction, which costs hardly more than one. Raises ArchiveFault; then none
         was recorded."""
-        if not STATION_NAME.fullmatch(station):
-            raise ArchiveFault(f"station {station!r} is not a name of letters, digits, dots, dashes, up to 64")
         if not drafts:
             return []
+        with self.writing() as write:
+            return write.append(drafts, station)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """A transaction, committed to stable storage at the end of the block. Raises ArchiveFault; then nothing of it
+        was kept."""
         try:
-            with self._lock, self._engine.connect().execution_options(immediate=True) as connection:
-                sequence, previous = _head(connection, station)
-                rows: list[dict[str, Any]] = []
-                for draft in drafts:
-                    sequence += 1
-                    rows.append(to_row(draft, station, sequence, previous, utc_text()))
-                    previous = rows[-1]["hash"]
-                connection.execute(entries.insert(), rows)
-                connection.commit()
-                self._note_head(station, rows[-1])
+            with self._lock:
+                self._ready_for_this_month()
+                with self._engine.connect().execution_options(immediate=True) as connection:
+                    write = Writing(connection)
+                    yield write
+                    connection.commit()
+                for entry in write.heads.values():
+                    self._note_head(entry)
         except (SQLAlchemyError, OSError, ValueError) as error:
-            raise ArchiveFault(f"{self.folder} did not accept a record ({_cause(error)})") from error
-        return [from_row(row) for row in rows]
+            raise ArchiveFault(f"{self.folder} did not accept a record ({cause(error)})") from error
+
+    def _ready_for_this_month(self) -> None:
+        month = utc_text()[:7]
+        if month not in self._months:
+            make_partition(self._engine, month)
+            self._months.add(month)
+
+    @contextmanager
+    def reader(self) -> Iterator[Connection]:
+        """A connection to read with. Raises ArchiveFault where the database cannot be read."""
+        with reading(self.folder), self._engine.connect() as connection:
+            yield connection
 
     def get(self, station: str, sequence: int) -> Entry | None:
         """One entry, or None."""
@@ -138,8 +207,15 @@ class Archive:
 
     def stations(self) -> list[str]:
         """Names of the stations that have entries."""
+        names: list[str] = []
         with self._engine.connect() as connection:
-            return list(connection.scalars(select(entries.c.station).distinct().order_by(entries.c.station)))
+            while True:  # from one to the next, by the index: DISTINCT would walk all records
+                query = select(entries.c.station).order_by(entries.c.station).limit(1)
+                query = query.where(entries.c.station > names[-1]) if names else query
+                name = connection.scalar(query)
+                if name is None:
+                    return names
+                names.append(name)
 
     def rows(self, station: str, after: int = _BEFORE_ALL) -> Iterator[dict[str, Any]]:
         """A station's raw rows in order of sequence, read in pages so that memory stays flat."""
@@ -152,17 +228,15 @@ class Archive:
                 return
             after = page[-1]["sequence"]
 
-    def count(self) -> dict[tuple[str, str], int]:
-        """How many units there are of each (outcome, reason)."""
-        columns = entries.c.outcome, entries.c.reason
-        query = select(*columns, func.count()).where(entries.c.kind == "unit").group_by(*columns)
-        with self._engine.connect() as connection:
-            return {(outcome, reason): number for outcome, reason, number in connection.execute(query)}
-
     def count_entries(self) -> int:
-        """How many entries there are, of all stations."""
+        """How many entries there are, of all stations, as their chains count them."""
+        ends = [select(end(entries.c.sequence)).where(entries.c.station == name).scalar_subquery()
+                for name in self.stations() for end in (func.max, func.min)]  # fmt: skip
+        if not ends:
+            return 0
         with self._engine.connect() as connection:
-            return connection.execute(select(func.count()).select_from(entries)).scalar_one()
+            found = connection.execute(select(*ends)).one()
+        return sum(last - first + 1 for last, first in zip(found[::2], found[1::2], strict=True))
 
     def noted_heads(self) -> dict[str, tuple[int, str] | None]:
         """The last sequence and hash of each station as noted beside the database, to find a cut-off chain. None where
@@ -178,18 +252,16 @@ class Archive:
 
     def missing_guards(self) -> list[str]:
         """Triggers against UPDATE and DELETE that are not there (any more)."""
-        wanted = {"entries_refuse_update", "entries_refuse_delete"}
         with self._engine.connect() as connection:
-            found = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
-        return sorted(wanted - found)
+            return sorted(guard_names(self.postgresql) - found_guards(connection))
 
-    def _note_head(self, station: str, row: dict[str, Any]) -> None:
+    def _note_head(self, entry: Entry) -> None:
         # Written after the commit and not synced: after a crash it may lag behind the database, never lead it. The
         # record stands whether or not the note can be written; `verify` says when one is missing.
-        note = self._heads / f"{station}.json"
-        temporary = note.with_suffix(f".{os.getpid()}.part")
+        note = self._heads / f"{entry.station}.json"
+        temporary = note.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
         with suppress(OSError):
-            temporary.write_text(json.dumps({"sequence": row["sequence"], "hash": row["hash"]}))
+            temporary.write_text(json.dumps({"sequence": entry.sequence, "hash": entry.hash}))
             temporary.replace(note)
 
 
@@ -199,66 +271,7 @@ def refuse_inside(folder: Path, out: Path, option: str, what: str) -> None:
         raise BadUsage(f"{option} {out} lies in the archive, which is only read; choose a {what} beside it")
 
 
-@contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Around whatever reads the archive in `folder`: a database that cannot be read is an ArchiveFault."""
-    try:
-        yield
-    except (SQLAlchemyError, UnicodeError) as error:  # SQLite quotes a damaged schema in its message
-        raise ArchiveFault(
-            f"{folder} cannot be read as an archive ({_cause(error)}); restore it from its backup"
-        ) from error
-
-
 def _head(connection: Connection, station: str) -> tuple[int, str]:
     query = select(entries.c.sequence, entries.c.hash).where(entries.c.station == station)
     last = connection.execute(query.order_by(entries.c.sequence.desc()).limit(1)).first()
     return (last.sequence, last.hash) if last else (0, GENESIS)
-
-
-def _sqlite_engine(database: Path, *, read_only: bool) -> Engine:
-    place = "file:" + quote(str(database.absolute()))
-    if read_only:
-        pending = database.with_name(database.name + "-wal")
-        quiet = not _writable(database.parent) and not (pending.exists() and pending.stat().st_size)
-        place += "?mode=ro" + ("&immutable=1" if quiet else "")
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(place, uri=True, check_same_thread=False)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA busy_timeout = 5000")
-        if read_only:  # damaged text is read all the same, so that `verify` can name its record
-            connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        else:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with _migrating, engine.connect().execution_options(immediate=True) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-
-
-def _writable(folder: Path) -> bool:
-    """Whether files can be made here. A folder whose every write bit is off is meant to be read-only, for root too."""
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

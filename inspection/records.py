@@ -7,7 +7,7 @@ the entry before it) among them. Changing, removing, inserting or reordering ent
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -25,7 +25,8 @@ _FLOATS = ("score", "review_limit", "reject_limit", "latency_ms")
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One frame of a unit. `image` and `heatmap` are names in the image store; None where there was nothing to keep."""
+    """One frame of a unit. `image` and `heatmap` are names in the image store; None where there was nothing to keep.
+    `thumbnail` is one too, of a small picture that was kept instead of the image."""
 
     camera: str
     sequence: int
@@ -33,6 +34,19 @@ class FrameRecord:
     image: str | None = None
     heatmap: str | None = None
     score: float | None = None
+    thumbnail: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As it is hashed: what came later than the first records stands there only where it says something."""
+        values = dict(vars(self))
+        if self.thumbnail is None:
+            del values["thumbnail"]
+        return values
+
+    @property
+    def stored(self) -> list[str]:
+        """The names of all that is kept of it."""
+        return [name for name in (self.image, self.heatmap, self.thumbnail) if name is not None]
 
 
 @dataclass(frozen=True)
@@ -76,9 +90,12 @@ def utc_text(moment: datetime | None = None) -> str:
     return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, and no NaN: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def correction(row: Mapping[str, Any]) -> dict[str, Correction]:
@@ -93,8 +110,8 @@ def correction(row: Mapping[str, Any]) -> dict[str, Correction]:
 
 def to_row(draft: Draft, station: str, sequence: int, previous: str, recorded_at: str) -> dict[str, Any]:
     """The columns of `draft` at its place in the chain, hash included."""
-    row = asdict(draft)
-    row["frames"] = canonical_json(row["frames"])
+    row = dict(vars(draft))
+    row["frames"] = canonical_json([frame.plain() for frame in draft.frames])
     row["details"] = canonical_json(dict(draft.details))
     for name in _FLOATS:  # a database returns 3.0 for 3 and 0.0 for -0.0, and the hash must not change by that
         row[name] = None if row[name] is None else float(row[name]) + 0.0

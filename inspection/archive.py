@@ -1,8 +1,8 @@
 """The archive: a folder with a database of chained entries and a store of images.
 
 `append` returns after the entry is on stable storage (SQLite WAL, synchronous=FULL; PostgreSQL, synchronous_commit;
-images synced before). A PASS may leave the station only after that. `archive.yaml` in the folder names another database, or
-another place for images (`inspection.archive_settings`).
+images synced before). A PASS may leave the station only after that. `archive.yaml` in the folder names another
+database, or another place for images (`inspection.archive_settings`).
 """
 
 import json

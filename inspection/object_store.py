@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
-from obstore.store import S3Config, S3Store
+from obstore.store import S3Store
 
 from inspection.archive_settings import ObjectStoreSettings
 from inspection.errors import OutputNotWritable
 from inspection.image_store import ImageMissing, check_content, check_name, content_name
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 
 class ObjectStore:

@@ -64,12 +64,17 @@ class Writing:
     connection: Connection
     heads: dict[str, Entry] = field(default_factory=dict)
 
-    def append(self, drafts: Sequence[Draft], station: str) -> list[Entry]:
-        """Put `drafts`, one at least, at the end of the station's chain."""
+    def head(self, station: str) -> tuple[int, str]:
+        """Sequence and hash of the last entry of the station's chain, (0, GENESIS) of an empty one. Nobody else appends
+        to it until this transaction ends."""
         if not STATION_NAME.fullmatch(station):
             raise ArchiveFault(f"station {station!r} is not a name of letters, digits, dots, dashes, up to 64")
         lock_chain(self.connection, station)
-        sequence, previous = _head(self.connection, station)
+        return _head(self.connection, station)
+
+    def append(self, drafts: Sequence[Draft], station: str) -> list[Entry]:
+        """Put `drafts`, one at least, at the end of the station's chain."""
+        sequence, previous = self.head(station)
         rows: list[dict[str, Any]] = []
         for draft in drafts:
             sequence += 1

@@ -16,6 +16,7 @@ from inspection.verdict import Outcome
 Kind = Literal["unit", "event"]
 Correction = tuple[str, str | None]
 GENESIS = "0" * 64
+AUDIT = "audit"  # the chain of what people do that belongs to no station
 _HASHED = (
     "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package",
     "outcome", "reason", "score", "review_limit", "reject_limit", "latency_ms", "frames", "details", "previous",

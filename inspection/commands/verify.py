@@ -21,25 +21,43 @@ class ArchiveAltered(InspectionError):
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write what was found here, or to standard output (-).",
 )
+@click.option(
+    "--public-key",
+    "key_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Whose signatures count (PEM or base64); may be repeated. Without it any key's do.",
+)
+@click.option("--heads", "heads_file", type=click.Path(path_type=Path), help="Signed heads from a copy kept elsewhere.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def verify(archive: Path, json_file: Path | None, quiet: bool) -> None:
-    """Check every record, every chain of records and every image of an archive; name all that does not fit.
+def verify(
+    archive: Path, json_file: Path | None, key_files: tuple[Path, ...], heads_file: Path | None, quiet: bool
+) -> None:
+    """Check every record, every chain of records with its signed heads, and every image of an archive; name all that
+    does not fit.
 
-    The exit code is 0 for an intact archive. Nothing is written to it.
+    The exit code is 0 for an intact archive. Nothing is written to it. With --heads, what `inspection heads` wrote
+    earlier must still be there: so an archive that was cut off or made anew as a whole is found out.
     """
     from tqdm import tqdm
 
+    from inspection.heads_file import read_heads
     from inspection.json_files import STANDARD_OUTPUT, write_json
-    from inspection.verify import count_records, verify_archive
+    from inspection.signing import read_public_key
+    from inspection.verify import Trust, count_records, verify_archive
 
+    keys = frozenset(read_public_key(path) for path in key_files)
+    trust = Trust(keys, read_heads(heads_file, keys) if heads_file else ())
     with tqdm(total=count_records(archive), desc="verifying", unit="record", disable=True if quiet else None) as bar:
-        found = verify_archive(archive, bar.update)
+        found = verify_archive(archive, bar.update, trust)
     if json_file:
         content = {
             "intact": found.intact,
             "records": found.entries,
             "files": found.files,
             "stations": found.heads,
+            "signed_through": found.signed,
+            "keys": sorted(found.keys),
             "problems": found.problems,
         }
         write_json(json_file, content)
@@ -54,3 +72,8 @@ def verify(archive: Path, json_file: Path | None, quiet: bool) -> None:
     if json_file != STANDARD_OUTPUT:
         stations = len(found.heads)
         click.echo(f"archive intact: {found.entries} records, {found.files} images and heatmaps, {stations} stations")
+        for station, sequence in found.signed.items():
+            click.echo(f"  {station}: signed up to record {sequence}")
+        if found.keys and not keys:
+            said = ", ".join(f"{key[:16]}…" for key in sorted(found.keys))
+            click.echo(f"  signed with the key {said}; give --public-key to accept this one alone")

@@ -41,6 +41,7 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
         "serve",
         "reinspect",
         "verify",
+        "heads",
         "doctor",
         "quality",
         "simulate",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspection.archive_settings import DATABASE_FILE, read_settings
@@ -183,6 +183,22 @@ class Archive:
         except (SQLAlchemyError, OSError, ValueError) as error:
             raise ArchiveFault(f"{self.folder} did not accept a record ({cause(error)})") from error
 
+    def take(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows of another archive as they are, for backup and restore. Raises ArchiveFault; then none was added."""
+        for month in {row["recorded_at"][:7] for row in rows}:
+            make_partition(self._engine, month)
+        with self.writing() as write:
+            write.connection.execute(entries.insert(), list(rows))
+        for row in {row["station"]: row for row in rows}.values():
+            self._note_head(from_row(row))
+
+    def replace(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Let a table that may change hold these rows, for backup and restore. Raises ArchiveFault."""
+        with self.writing() as write:
+            write.connection.execute(table.delete())
+            if rows:
+                write.connection.execute(table.insert(), list(rows))
+
     def _ready_for_this_month(self) -> None:
         month = utc_text()[:7]
         if month not in self._months:
@@ -198,7 +214,7 @@ class Archive:
     def get(self, station: str, sequence: int) -> Entry | None:
         """One entry, or None."""
         query = select(entries).where(entries.c.station == station, entries.c.sequence == sequence)
-        with self._engine.connect() as connection:
+        with self.reader() as connection:
             row = connection.execute(query).mappings().first()
         return from_row(row) if row else None
 
@@ -207,13 +223,13 @@ class Archive:
         query = select(entries).order_by(entries.c.recorded_at.desc(), entries.c.sequence.desc()).limit(count)
         query = query.where(entries.c.kind == kind) if kind else query
         query = query.where(entries.c.outcome == outcome) if outcome else query
-        with self._engine.connect() as connection:
+        with self.reader() as connection:
             return [from_row(row) for row in connection.execute(query).mappings()]
 
     def stations(self) -> list[str]:
         """Names of the stations that have entries."""
         names: list[str] = []
-        with self._engine.connect() as connection:
+        with self.reader() as connection:
             while True:  # from one to the next, by the index: DISTINCT would walk all records
                 query = select(entries.c.station).order_by(entries.c.station).limit(1)
                 query = query.where(entries.c.station > names[-1]) if names else query
@@ -226,7 +242,7 @@ class Archive:
         """A station's raw rows in order of sequence, read in pages so that memory stays flat."""
         while True:
             query = select(entries).where(entries.c.station == station, entries.c.sequence > after)
-            with self._engine.connect() as connection:
+            with self.reader() as connection:
                 page = connection.execute(query.order_by(entries.c.sequence).limit(_PAGE)).mappings().all()
             yield from (dict(row) for row in page)
             if len(page) < _PAGE:
@@ -239,7 +255,7 @@ class Archive:
                 for name in self.stations() for end in (func.max, func.min)]  # fmt: skip
         if not ends:
             return 0
-        with self._engine.connect() as connection:
+        with self.reader() as connection:
             found = connection.execute(select(*ends)).one()
         return sum(last - first + 1 for last, first in zip(found[::2], found[1::2], strict=True))
 

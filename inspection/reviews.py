@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inspection.archive import Archive
+from inspection.archive import Archive, reading
 from inspection.errors import InspectionError
 from inspection.records import Draft, Entry, from_row
 
@@ -40,15 +40,24 @@ class Review:
     comment: str
 
 
+def find_record(archive: Archive, record: str) -> Entry:
+    """The record with this name (`station/sequence`). Raises RecordMissing and ArchiveFault."""
+    station, _, number = record.rpartition("/")
+    with reading(archive.folder):
+        entry = archive.get(station, int(number)) if station and _NUMBER.fullmatch(number) else None
+    if entry is None:
+        raise RecordMissing(f"the archive has no record {record!r}; give one as station/number")
+    return entry
+
+
 def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer: str, comment: str = "") -> Entry:
     """Record that `reviewer` found these defects on the unit of `record` (`station/sequence`), none for a good unit. A
     later review of the same unit counts instead of an earlier one; both stay.
 
     Raises RecordMissing, ReviewInvalid, ArchiveFault.
     """
-    station, _, number = record.rpartition("/")
-    entry = archive.get(station, int(number)) if station and _NUMBER.fullmatch(number) else None
-    if entry is None or entry.kind != "unit":
+    entry = find_record(archive, record)
+    if entry.kind != "unit":
         raise RecordMissing(f"the archive has no unit's record {record!r}; give one as station/number")
     if not reviewer.strip():
         raise ReviewInvalid("a review needs the reviewer's name")
@@ -64,7 +73,7 @@ def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer:
         "comment": comment,
     }
     draft = Draft("event", unit=entry.unit, batch=entry.batch, product=entry.product, reason=REVIEW, details=details)
-    return archive.append(draft, station)
+    return archive.append(draft, entry.station)
 
 
 def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:

@@ -1,7 +1,9 @@
 """A station at work: a frame becomes a finding, a verdict, a durable record and only then a disposition."""
 
 import itertools
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +41,7 @@ class Disposition:
 class Station:
     """Inspects units by a recipe and accounts for each. Every call gives one disposition and never raises.
 
+    `batch` is the one that units are of which come by now; `provenance` is put on record with each start.
     `clock` is a monotonic clock in seconds; a unit's deadline runs from the `opened` time a caller took from it.
     """
 
@@ -49,6 +52,32 @@ class Station:
         self.limits = recipe.limits or detector.manifest.limits
         self._began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._numbers = itertools.count(1)
+        self.provenance: dict[str, Any] = {}
+        self.batch = recipe.batch
+        self._came_by: Counter[str | None] = Counter()
+        self._counting = threading.Lock()
+
+    def open_batch(self, batch: str, came_by: int) -> None:
+        """Units that come by from now on are of `batch`, of which so many came by before."""
+        with self._counting:
+            self.batch, self._came_by[batch] = batch, came_by
+
+    def close_batch(self) -> str:
+        """Units are of no batch any more, or of the recipe's. The batch that was open."""
+        with self._counting:
+            closed, self.batch = str(self.batch), self.recipe.batch
+        return closed
+
+    def count(self, batch: str | None) -> str | None:
+        """A unit came by, of `batch` or else of the one that is open: which it is of. Called once for each unit."""
+        with self._counting:
+            batch = batch or self.batch
+            self._came_by[batch] += 1
+        return batch
+
+    def came_by(self, batch: str) -> int:
+        """How many units of a batch came by."""
+        return self._came_by[batch]
 
     def new_unit(self) -> str:
         """An id for a unit that came without one."""
@@ -58,7 +87,7 @@ class Station:
         self, frame: Frame, unit: str | None = None, opened: float | None = None, batch: str | None = None
     ) -> Disposition:
         """Inspect one frame as a unit."""
-        unit = unit or self.new_unit()
+        unit, batch = unit or self.new_unit(), self.count(batch)
         opened = self.clock() if opened is None else opened
         # A unit that waited too long is not worth the detector's time: the ones behind it are.
         late = reject(Reason.LATE), f"not decided within the deadline of {self.recipe.deadline_ms} ms"
@@ -76,8 +105,9 @@ class Station:
         batch: str | None = None,
     ) -> Disposition:
         """Reject a unit that cannot be inspected, and record why."""
+        unit, batch = unit or self.new_unit(), self.count(batch)
         seen = (Seen(frame),) if frame else ()
-        return self._record(UnitAccount(unit or self.new_unit(), reject(reason), self.clock(), seen, message, batch))
+        return self._record(UnitAccount(unit, reject(reason), self.clock(), seen, message, batch))
 
     def note(self, what: str, **details: Any) -> Entry:
         """Record an event (start, stop, alarm) in the station's chain. Raises ArchiveFault."""

@@ -10,6 +10,7 @@ from inspection.archive import Archive, reading
 from inspection.image_store import ImageChanged, ImageMissing
 from inspection.records import GENESIS, row_hash
 from inspection.retention_marks import Kept, kept_marks
+from inspection.signatures import broken_signatures
 from inspection.signing import HEAD_SIGNED, fingerprint, head_fault
 
 SignedHead = Mapping[str, Any]
@@ -78,6 +79,9 @@ def verify_archive(
             for row in chain.walk(archive.rows(station)):
                 _check_images(archive, row, checked, result, kept)
                 progress()
+        result.problems += [
+            f"{one.record}, a signature under {one.signs}: {one.fault}" for one in broken_signatures(archive)
+        ]
     result.files = len(checked)
     return result
 

@@ -3,24 +3,72 @@
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from inspection import __version__
+from inspection.accounts.roles import Permission
+from serve.authentication import Authentication
 from serve.changeover import Changeover
+from serve.deps import Allowed
+from serve.first_start import FirstStart
 from serve.guards import LimitedBody, SecurityHeaders
 from serve.problems import install_problem_handlers
-from serve.routes import cameras, control, inspect, live, metrics, records
+from serve.routes import (
+    accounts,
+    audit,
+    batches,
+    cameras,
+    control,
+    inspect,
+    live,
+    metrics,
+    records,
+    registry,
+    session,
+    signatures,
+)  # fmt: skip
 from serve.service import Service
 
+# What is answered to anybody: whether the service lives, and how to become known.
+OPEN = frozenset({
+    ("GET", "/health"), ("GET", "/ready"), ("GET", "/sign-in"), ("POST", "/api/session"), ("POST", "/api/setup"),
+})  # fmt: skip
+_ROUTERS = (
+    live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
+    session.router, accounts.router, audit.router, registry.router, batches.router,
+)  # fmt: skip
 
-def create_app(service: Service) -> ASGIApp:
-    """The application. Starting and stopping the service is its caller's part."""
-    app = FastAPI(title="pharma-inspection", version=__version__, docs_url=None, redoc_url=None)
+
+def create_app(service: Service, *, secure: bool = False, first_start: FirstStart | None = None) -> ASGIApp:
+    """The application; `secure` where it is reached by TLS. Starting and stopping the service is its caller's part."""
+    app = FastAPI(title="pharma-inspection", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service, app.state.changeover = service, Changeover(service)
+    app.state.authentication = Authentication(lambda: service.archive, secure=secure)
+    app.state.first_start = first_start or FirstStart()
     install_problem_handlers(app)
-    for router in (live.router, inspect.router, records.router, control.router, cameras.router, metrics.router):
+    for router in _ROUTERS:
         app.include_router(router)
+    for method, path, needed in permissions(app):
+        if needed == () and (method, path) not in OPEN:
+            msg = f"{method} {path} says nobody who may ask; give it a permission"
+            raise AssertionError(msg)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(LimitedBody)
-    return SecurityHeaders(app)  # outermost, so that answers to errors have them too
+    return SecurityHeaders(app, secure=secure)  # outermost, so that answers to errors have them too
+
+
+def permissions(app: FastAPI) -> list[tuple[str, str, tuple[Permission | None, ...]]]:
+    """Method, path and what is needed of each route; nothing for one that is open."""
+    return [
+        (method, route.path, tuple(_needed(route.dependant)))
+        for route in app.routes if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]  # fmt: skip
+
+
+def _needed(dependant: Dependant) -> list[Permission | None]:
+    own = [dependant.call.permission] if isinstance(dependant.call, Allowed) else []
+    return own + [needed for part in dependant.dependencies for needed in _needed(part)]

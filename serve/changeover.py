@@ -37,33 +37,33 @@ class Changeover:
         """The files that can be asked for. None of them was looked into."""
         return sorted(path.name for path in self._folder.iterdir() if _FILE.fullmatch(path.name) and path.is_file())
 
-    def change(self, name: str, why: str, batch: str | None = None) -> Line:
-        """Run the recipe in the file `name`, for `batch` if one is given.
+    def change(self, name: str, why: str, by: str, batch: str | None = None) -> Line:
+        """Run the recipe in the file `name`, for `batch` if one is given; `by` asked for it.
 
         Raises ChangeoverRefused, which is on record, and ArchiveFault.
         """
         if not self._busy.acquire(blocking=False):
             raise ChangeoverRefused("another changeover is under way; wait until it has ended")
         try:
-            return self._change(name, why, batch)
+            return self._change(name, why, by, batch)
         finally:
             self._busy.release()
 
-    def _change(self, name: str, why: str, batch: str | None) -> Line:
+    def _change(self, name: str, why: str, by: str, batch: str | None) -> Line:
         service, old = self._service, self._service.line
         began = time.monotonic()
         try:
             new = self._prepared(name, batch)
         except Exception as error:
-            raise self._refused(name, why, error) from error
+            raise self._refused(name, why, by, error) from error
         try:
             deliveries = None if _same_outputs(old, new) else service.make_deliveries(new)
             service.change_to(new, deliveries)
         except Exception as error:
             new.close()
-            raise self._refused(name, why, error) from error
+            raise self._refused(name, why, by, error) from error
         service.station.note(
-            "recipe_changed", why=why, before=_described(old), after=_described(new),
+            "recipe_changed", by=by, why=why, before=_described(old), after=_described(new),
             took_ms=round((time.monotonic() - began) * 1000),
         )  # fmt: skip
         return new
@@ -78,11 +78,17 @@ class Changeover:
         station = self._service.line.recipe.station
         if recipe.station != station:
             raise ChangeoverRefused(f"{name} is for station {recipe.station!r}, and this is {station!r}")
-        return self._service.prepare(self._folder / name, recipe)
+        line = self._service.prepare(self._folder / name, recipe)
+        try:
+            self._service.admit(line)
+        except BaseException:
+            line.close()
+            raise
+        return line
 
-    def _refused(self, name: str, why: str, error: Exception) -> ChangeoverRefused:
+    def _refused(self, name: str, why: str, by: str, error: Exception) -> ChangeoverRefused:
         said = fault_text(error)
-        self._service.station.note("changeover_refused", recipe=name, why=why, message=said)
+        self._service.station.note("changeover_refused", by=by, recipe=name, why=why, message=said)
         label = self._service.line.recipe.label
         return ChangeoverRefused(f"{said} The station goes on with {label}.")
 

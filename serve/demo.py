@@ -6,12 +6,27 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from inspection.accounts.passwords import new_password
+from inspection.accounts.sign_in import SignIn
+from inspection.accounts.users import create_first, has_users
 from inspection.errors import InspectionError
 from inspection.records import Entry, from_row
 from inspection.verdict import Outcome
 from inspection.verify import verify_archive
 from serve.server import Server, listen
 from serve.service import Service, build_service
+
+_NAME = "d.demo"
+
+
+def _account(service: Service) -> str:
+    """An account to look at the page with, and its password, which is another each time."""
+    password = new_password()
+    if has_users(service.archive):
+        SignIn(service.archive).reset_password(_NAME, password, "demo", "the demonstration was started again")
+    else:
+        create_first(service.archive, _NAME, "Dora Demo", password)
+    return password
 
 
 class DemoFailed(InspectionError):
@@ -24,10 +39,12 @@ def serve_demo(recipe: Path, archive: Path, port: int, units: int, once: bool, s
     """Serve until `units` are recorded and summarised; unless `once`, go on until a signal. Raises DemoFailed."""
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", port))
-        service = build_service(recipe, archive, stack)
+        service = build_service(recipe, archive, stack, unapproved=True)
         before = (service.archive.noted_heads().get(service.station.recipe.station) or (0, ""))[0]
         server = Server(service, listener)
+        password = _account(service)
         say(f"inspecting {units} units; the page is at {server.address}")
+        say(f"sign in as {_NAME} with the password {password}")
 
         async def run() -> None:
             serving = asyncio.create_task(server.serve_bound())

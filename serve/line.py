@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from inspection.archive import Archive
+from inspection.archive import Archive, ArchiveFault
 from inspection.config import ConfigInvalid
 from inspection.frames import Frame
 from inspection.recipe import Recipe, pinned, recipe_packages
@@ -68,8 +69,9 @@ class Line:
         }
         packages = recipe_packages(recipe, recipe_file.parent)
         alarm = partial(alarms.set, "inspector_down")
+        self.pinned = pinned(recipe, *packages)
         self.inspector = Inspector(  # which reads the files again, now and whenever it is started anew
-            pinned(recipe, *packages),
+            self.pinned,
             recipe_file.parent,
             runtime or recipe.runtime,
             threads or recipe.threads,
@@ -86,6 +88,8 @@ class Line:
         self._ending = threading.Lock()
         self._restarts: dict[str, int] = {}
         self._station: Station | None = None
+        self._takes_uploads = False
+        self.admission: dict[str, Any] = {}
         self._conveyor: Conveyor | None = None
 
     @property
@@ -118,6 +122,11 @@ class Line:
             raise
 
     @property
+    def on_the_way(self) -> int:
+        """How many units came by and are not told or not on record yet."""
+        return self._conveyor.untold + self._conveyor.waiting_records if self._conveyor else 0
+
+    @property
     def queues(self) -> dict[str, int]:
         """How much waits, by where."""
         conveyor = self._conveyor
@@ -137,12 +146,15 @@ class Line:
     def attach(self, archive: Archive) -> None:
         """Make the station, where it is not there yet."""
         self._station = self._station or Station(self.recipe, self.detector, archive, time.monotonic)
+        self._station.provenance = self.admission
 
     def start(self, archive: Archive) -> None:
         """Let units come. Raises ArchiveFault where the start cannot be recorded."""
         self.attach(archive)
         assert self._station
         if not self.recipe.cameras:
+            self._station.note("line_started", **self.admission)
+            self._takes_uploads = True
             return
         self._restarts = dict.fromkeys(self.cameras, 0)
         conveyor = Conveyor(
@@ -184,6 +196,10 @@ class Line:
     def close(self) -> None:
         """Stop, and end the inspector."""
         self.stop()
+        if self._takes_uploads and self._station:
+            self._takes_uploads = False
+            with suppress(ArchiveFault):  # which is an alarm since the first record that was refused
+                self._station.note("line_stopped")
         self.shut()
         self.inspector.stop()
 

@@ -1,10 +1,11 @@
 """Errors as RFC 9457 problem details, each with the stable code of the error it comes from."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from inspection.errors import InspectionError
@@ -38,7 +39,11 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Give every error of the service the same shape."""
 
     @app.exception_handler(Problem)
-    async def _problem(_: Request, error: Problem) -> JSONResponse:
+    async def _problem(request: Request, error: Problem) -> Response:
+        page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        if page and error.code in ("not_signed_in", "password_expired"):
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse("/sign-in?" + urlencode({"next": wanted}), 303)
         return problem_response(error.status, error.code, error.detail, **error.more)
 
     @app.exception_handler(InspectionError)

@@ -3,12 +3,16 @@
 import asyncio
 import signal
 import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 from inspection.errors import InspectionError
 from serve.app import create_app
+from serve.first_start import FirstStart
 from serve.logs import log
 from serve.service import Service
 
@@ -19,16 +23,61 @@ class PortUnavailable(InspectionError):
     code = "port_unavailable"
 
 
+class TlsUnusable(InspectionError):
+    """The certificate or its key cannot be used."""
+
+    code = "tls_unusable"
+
+
+class PlainHttpRefused(InspectionError):
+    """Passwords and records would cross a network unencrypted."""
+
+    code = "plain_http_refused"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A certificate (with its chain) and its key, PEM files without a password."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raises TlsUnusable."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key, password="")
+        except OSError as error:  # ssl.SSLError is one
+            why = error.strerror or str(error)
+            raise TlsUnusable(f"{self.certificate} and {self.key} cannot be used ({why}); give PEM files") from error
+
+
+def check_address(host: str, tls: Tls | None, plain: bool) -> None:
+    """Raises PlainHttpRefused where others could listen in, unless that is wanted; TlsUnusable."""
+    if tls:
+        tls.check()
+    elif not plain and host not in ("127.0.0.1", "::1", "localhost"):
+        raise PlainHttpRefused(
+            f"{host} would be reached over a network without encryption; give --tls-certificate and --tls-key, or "
+            "--plain-http where a proxy in front of it has TLS"
+        )
+
+
 class Server(uvicorn.Server):
     """uvicorn's server on a socket from `listen`; it ends live event streams before it waits for open connections."""
 
-    def __init__(self, service: Service, listener: socket.socket) -> None:
+    def __init__(self, service: Service, listener: socket.socket, tls: Tls | None = None) -> None:
         self._service, self._listener = service, listener
         host, port = listener.getsockname()[:2]
-        self.address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = f"{'https' if tls else 'http'}://{place}/"
+        self.first_start = FirstStart()
         super().__init__(
-            uvicorn.Config(create_app(service), log_level="warning", log_config=None, timeout_graceful_shutdown=5)
-        )
+            uvicorn.Config(
+                create_app(service, secure=tls is not None, first_start=self.first_start),
+                log_level="warning", log_config=None, timeout_graceful_shutdown=5, server_header=False,
+                ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
+            )
+        )  # fmt: skip
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Called on SIGINT and SIGTERM: a normal end, so the signal is not raised again afterwards as uvicorn would."""

@@ -10,11 +10,16 @@ from typing import Any
 from inspection.archive import Archive
 from inspection.errors import InspectionError
 from inspection.recipe import Recipe, read_recipe
+from inspection.records import AUDIT
+from inspection.registry.admission import admit
 from inspection.runtimes.names import RuntimeName
+from inspection.signing import SigningKey, signing_key
 from inspection.station import Disposition, Station
 from inspection.verdict import Outcome, Reason
 from serve.alarms import PASSING, Alarms
+from serve.batches import Batches
 from serve.descriptions import describe
+from serve.head_signer import HeadSigner
 from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
 from serve.logs import log
@@ -44,13 +49,20 @@ class Service:
         runtime: RuntimeName | None = None,
         threads: int | None = None,
         clock: ClockWatch | None = None,
+        *,
+        unapproved: bool = False,
     ) -> None:
-        """Raises what reading recipe and packages raises, InspectorRefused, CameraUnavailable, TriggerUnavailable."""
+        """`unapproved` lets a recipe run that is not under change control, in an archive without any.
+
+        Raises what reading recipe and packages raises, InspectorRefused, CameraUnavailable, TriggerUnavailable."""
+        self._unapproved = unapproved
         self._runtime, self._threads, self._clock = runtime, threads, clock or ClockWatch()
         self._archive: Archive | None = None
+        self._key: SigningKey | None = None
+        self._signer: HeadSigner | None = None
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
-        self.metrics = LineMetrics()
+        self.metrics, self.batches = LineMetrics(), Batches(self)
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:
@@ -65,6 +77,17 @@ class Service:
         """Where records go, from `start` on."""
         assert self._archive
         return self._archive
+
+    @property
+    def key(self) -> SigningKey:
+        """What this station signs with, from `start` on."""
+        assert self._key
+        return self._key
+
+    def sign_heads(self) -> None:
+        """Sign the chains as they are now."""
+        if self._signer:
+            self._signer.sign()
 
     @property
     def station(self) -> Station:
@@ -86,11 +109,22 @@ class Service:
         )  # fmt: skip
 
     def start(self, archive: Archive) -> None:
-        """Connect the outputs and let units come. Raises ArchiveFault where the start cannot be recorded."""
+        """Connect the outputs and let units come. Raises NotApproved, and ArchiveFault where the start cannot be
+        recorded."""
+        self.admit(self.line, archive)
         self._archive = archive
+        self._key = signing_key(archive)
+        self.line.attach(archive)
+        self.batches.resume()
         self.line.start(archive)
+        self._signer = HeadSigner(archive, self._key, [self.line.recipe.station, AUDIT], self._signing_is)
+        self._signer.start()
         self.deliveries.start()
         threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def admit(self, line: Line, archive: Archive | None = None) -> None:
+        """See that a line's recipe may run. Raises NotApproved and ArchiveFault."""
+        line.admission = admit(archive or self.archive, line.pinned, unapproved=self._unapproved)
 
     def change_to(self, line: Line, deliveries: Deliveries | None) -> None:
         """Stop the line that runs, and run another, with other outputs if there are any. Where that one cannot be
@@ -106,6 +140,8 @@ class Service:
                 self._again(old)
                 raise
             line.attach(self.archive)
+            if old.station.batch != old.recipe.batch and old.station.batch and not line.recipe.batch:
+                line.station.open_batch(old.station.batch, old.station.came_by(old.station.batch))
             self.line = line
             if deliveries:
                 self.deliveries.stop()
@@ -133,6 +169,8 @@ class Service:
         self._ended.set()
         self.line.close()
         self.deliveries.stop()
+        if self._signer:
+            self._signer.stop()
 
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
@@ -157,16 +195,21 @@ class Service:
             "station": recipe.station,
             "recipe": recipe.label,
             "product": recipe.product,
-            "batch": recipe.batch,
+            "batch": self._batch,
             **detector.identity,
             "runtime": detector.runtime,
             "limits": (recipe.limits or detector.manifest.limits).model_dump(),
             "deadline_ms": recipe.deadline_ms,
+            "change_control": self.line.admission.get("change_control"),
             "line": "changeover" if self.changing else self.line.state,
             "alarm": self.alarm,
             "alarms": [vars(alarm) for alarm in self.alarms.all],
             "tally": self.tally.snapshot(),
         }
+
+    @property
+    def _batch(self) -> str | None:
+        return self.station.batch if self._archive else self.line.recipe.batch
 
     @property
     def alarm(self) -> str:
@@ -190,7 +233,7 @@ class Service:
             state = "stopped"
         counts = self.tally.snapshot()
         return StationState(
-            recipe.station, recipe.label, recipe.product, recipe.batch, line.detector.package.digest, state,
+            recipe.station, recipe.label, recipe.product, self._batch, line.detector.package.digest, state,
             self.alarms.all, {"units": counts["units"], **counts["outcomes"]},
         )  # fmt: skip
 
@@ -207,6 +250,9 @@ class Service:
     def _output_is(self, name: str, why: str) -> None:
         self.metrics.output_is(name, not why)
         self.alarms.set("output_lost", why, f"output {name}")
+
+    def _signing_is(self, why: str) -> None:
+        self.alarms.set("heads_unsigned", why)
 
     def _alarm_changed(self, about: str, alarm: Alarm | None) -> None:
         if about not in PASSING:
@@ -242,13 +288,15 @@ def build_service(
     threads: int | None = None,
     runtime: RuntimeName | None = None,
     clock: ClockWatch | None = None,
+    *,
+    unapproved: bool = False,
 ) -> Service:
     """Everything the recipe names, opened and proved; it is closed with `stack`. `runtime` and `threads` replace the
     recipe's. Nothing is written where anything cannot be opened.
 
     Raises what `Service` and opening the archive raise, and ArchiveFault where the start cannot be recorded.
     """
-    service = Service(recipe_file, runtime, threads, clock)
+    service = Service(recipe_file, runtime, threads, clock, unapproved=unapproved)
     stack.callback(service.close)
     archive = stack.enter_context(Archive(archive_folder))
     stack.callback(service.close)  # before the archive is

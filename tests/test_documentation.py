@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from inspection.archive import Archive
+from tests.people import PASSWORD, people
+from tests.serve.serving import machine
 
 pytestmark = pytest.mark.timeout(1500)  # the training page trains with the defaults: minutes
 ROOT = Path(__file__).parent.parent
@@ -68,7 +70,8 @@ def serve(script: str, folder: Path) -> None:
         address = re.search(r"http://\S+", process.stdout.readline())
         assert address is not None
         until = time.monotonic() + 60
-        while httpx.get(address.group() + "api/status").json()["tally"]["units"] < 3:
+        headers = machine(folder / words[words.index("--archive") + 1])
+        while httpx.get(address.group() + "api/status", headers=headers).json()["tally"]["units"] < 3:
             assert time.monotonic() < until, "no units were inspected"
             time.sleep(0.1)
     finally:
@@ -88,13 +91,15 @@ def test_a_classifier_beside_the_detector_from_training_to_a_reviewed_dataset(st
 
     recipe = (story / "recipe.yaml").read_text().replace("# classifier:", "classifier:")
     (story / "both.yaml").write_text(recipe)
-    serve("inspection serve both.yaml --archive both --port 8000", story)
+    serve("inspection serve both.yaml --archive both --unapproved --port 8000", story)
     with Archive(story / "both", read_only=True) as archive:
         unit = archive.latest(1, kind="unit")[0]
     known = json.loads((story / "classes.json").read_text())["classes"]["per_class"]
     assert set(unit.details["classifier"]["classes"]) == set(known)
 
-    run(f"inspection review {unit.name} --archive both --label chip --reviewer 'A. Person'", story)
+    people(story / "both", ada="reviewer")
+    said = "inspection review {} --archive both --label chip --as ada"
+    run(f"export INSPECTION_PASSWORD='{PASSWORD}'\n" + said.format(unit.name), story)
     said = run("inspection export-reviewed --archive both --out labelled", story)
     assert "chip" in said
     assert len((story / "labelled" / "labels.csv").read_text().splitlines()) == 2

@@ -14,7 +14,9 @@ class ArchiveAltered(InspectionError):
 
 
 @click.command()
-@click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
+@click.option(
+    "--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder, or an exported batch's."
+)
 @click.option(
     "--json",
     "json_file",
@@ -41,6 +43,7 @@ def verify(
     """
     from tqdm import tqdm
 
+    from inspection.batch_export import is_export, verify_export
     from inspection.heads_file import read_heads
     from inspection.json_files import STANDARD_OUTPUT, write_json
     from inspection.signing import read_public_key
@@ -48,8 +51,10 @@ def verify(
 
     keys = frozenset(read_public_key(path) for path in key_files)
     trust = Trust(keys, read_heads(heads_file, keys) if heads_file else ())
-    with tqdm(total=count_records(archive), desc="verifying", unit="record", disable=True if quiet else None) as bar:
-        found = verify_archive(archive, bar.update, trust)
+    exported = is_export(archive)
+    total = None if exported else count_records(archive)
+    with tqdm(total=total, desc="verifying", unit="record", disable=True if quiet else None) as bar:
+        found = (verify_export if exported else verify_archive)(archive, bar.update, trust)
     if json_file:
         content = {
             "intact": found.intact,
@@ -71,7 +76,8 @@ def verify(
         )
     if json_file != STANDARD_OUTPUT:
         stations = len(found.heads)
-        click.echo(f"archive intact: {found.entries} records, {found.files} images and heatmaps, {stations} stations")
+        what = "exported batch" if exported else "archive"
+        click.echo(f"{what} intact: {found.entries} records, {found.files} images and heatmaps, {stations} stations")
         for station, sequence in found.signed.items():
             click.echo(f"  {station}: signed up to record {sequence}")
         if found.keys and not keys:

@@ -116,7 +116,7 @@ class Conveyor:
 
     def start(self) -> None:
         """Begin. Raises ArchiveFault where the start cannot be recorded."""
-        self._station.note("line_started")
+        self._station.note("line_started", **self._station.provenance)
         self._recorder.start()
         self._thread.start()
 
@@ -163,9 +163,9 @@ class Conveyor:
         """A camera was started anew: it has no frames of units that were opened before."""
         self._events.put(lambda _: self._camera_restarted(camera))
 
-    def resume(self, why: str) -> None:
+    def resume(self, why: str, by: str) -> None:
         """A person lets a stopped station go on."""
-        self._events.put(lambda _: self._resume(why))
+        self._events.put(lambda _: self._resume(why, by))
 
     def note(self, what: str, **details: object) -> None:
         """Put an event on record, among the units."""
@@ -239,7 +239,7 @@ class Conveyor:
         if self._ending:
             return
         self._number += 1
-        self._book.open(self._number, name, at, batch)
+        self._book.open(self._number, name, at, self._station.count(batch))
         now = time.monotonic()
         if self.stopped:
             self._book.fault(self._number, Reason.STATION_STOPPED, self.stopped, now)
@@ -303,9 +303,9 @@ class Conveyor:
         self._joiners[camera].restarted()
         self._base = None
 
-    def _resume(self, why: str) -> None:
+    def _resume(self, why: str, by: str) -> None:
         if self.stopped:
-            self._recorder.event(self._station.event("station_resumed", message=why, stopped=self.stopped))
+            self._recorder.event(self._station.event("station_resumed", by=by, message=why, stopped=self.stopped))
             self.stopped, self._rejects = "", 0
             self._alarm("station_stopped", "")
 

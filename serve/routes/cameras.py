@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, UploadFile
 
+from inspection.accounts.roles import Permission
 from serve.cameras.camera import Fault
 from serve.cameras.http import CameraBusy, HttpCamera
 from serve.cameras.thread import CameraThread
-from serve.deps import ServiceDep, own_page
+from serve.deps import ServiceDep, allow
 from serve.problems import Problem
 from serve.routes.inspect import read_upload
 
@@ -15,7 +16,7 @@ router = APIRouter(prefix="/api", tags=["cameras"])
 _Count = Annotated[int | None, Form(ge=0, lt=2**63)]
 
 
-@router.post("/cameras/{name}/frames", status_code=202, dependencies=[own_page])
+@router.post("/cameras/{name}/frames", status_code=202, dependencies=[allow(Permission.INSPECT)])
 def push_frame(
     name: str, service: ServiceDep, image: UploadFile, sequence: _Count = None, hardware_time_ns: _Count = None
 ) -> dict[str, Any]:

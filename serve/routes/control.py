@@ -2,15 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from inspection.accounts.roles import Permission
+from serve.authentication import Who
 from serve.changeover import Changeover, ChangeoverRefused
-from serve.deps import ServiceDep
+from serve.deps import Allowed, ServiceDep, allow
 from serve.problems import Problem
 from serve.triggers.software import SoftwareTrigger, TriggerRefused
 
 router = APIRouter(prefix="/api", tags=["control"])
+Operator = Annotated[Who, Depends(Allowed(Permission.OPERATE))]
 Why = Annotated[str, Field(min_length=3, max_length=500, description="Why, for the record.")]
 
 
@@ -39,7 +42,7 @@ class RecipeAsked(_Asked):
     batch: str | None = Field(default=None, min_length=1, max_length=128)
 
 
-@router.post("/trigger", status_code=202)
+@router.post("/trigger", status_code=202, dependencies=[allow(Permission.INSPECT)])
 def trigger(asked: UnitAnnounced, service: ServiceDep) -> dict[str, str]:
     """Open a unit, where the recipe's trigger is `software`; 409 where it is not, or too many wait."""
     announced = service.line.trigger
@@ -53,25 +56,25 @@ def trigger(asked: UnitAnnounced, service: ServiceDep) -> dict[str, str]:
 
 
 @router.post("/resume")
-def resume(asked: GoOn, service: ServiceDep) -> dict[str, Any]:
+def resume(asked: GoOn, service: ServiceDep, who: Operator) -> dict[str, Any]:
     """Let a station that stopped after too many rejects go on; 409 where it has not stopped."""
     if service.line.state != "running" or not service.line.conveyor.stopped:
         raise Problem(409, "not_stopped", "the station has not stopped by itself")
-    service.line.conveyor.resume(asked.why)
+    service.line.conveyor.resume(asked.why, who.name)
     return {"status": "resumed"}
 
 
-@router.get("/recipes")
+@router.get("/recipes", dependencies=[allow(Permission.VIEW)])
 def recipes(request: Request) -> list[str]:
     """The files that a changeover can name."""
     return _changeover(request).recipes()
 
 
 @router.post("/changeover")
-def changeover(asked: RecipeAsked, request: Request, service: ServiceDep) -> dict[str, Any]:
+def changeover(asked: RecipeAsked, request: Request, service: ServiceDep, who: Operator) -> dict[str, Any]:
     """Change to another recipe; answers once it runs. 409, and the old one goes on, where it cannot."""
     try:
-        _changeover(request).change(asked.recipe, asked.why, asked.batch)
+        _changeover(request).change(asked.recipe, asked.why, who.name, asked.batch)
     except ChangeoverRefused as error:
         raise Problem(409, error.code, str(error)) from error
     return service.status()

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, UploadFile
 
+from inspection.accounts.roles import Permission
 from inspection.errors import InspectionError
 from inspection.frames import Frame, decode_frame, image_suffix
 from inspection.verdict import Reason, reason_for
-from serve.deps import ServiceDep, own_page
+from serve.deps import ServiceDep, allow
 from serve.descriptions import describe
 from serve.problems import Problem
 
@@ -34,7 +35,7 @@ def read_upload(image: UploadFile) -> bytes:
 router = APIRouter(prefix="/api", tags=["inspect"])
 
 
-@router.post("/inspect", dependencies=[own_page])
+@router.post("/inspect", dependencies=[allow(Permission.INSPECT)])
 def inspect(
     service: ServiceDep,
     image: UploadFile,

@@ -1,41 +1,70 @@
 """Status, live events, health and the page."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.templating import Jinja2Templates
 
 from inspection import __version__
-from serve.deps import ServiceDep
+from inspection.accounts.roles import Permission
+from inspection.accounts.users import has_users
+from serve.authentication import Who
+from serve.deps import Allowed, ArchiveDep, AuthenticationDep, ServiceDep, allow
 from serve.problems import Problem
 
 router = APIRouter(tags=["live"])
+Viewer = Annotated[Who, Depends(Allowed(Permission.VIEW))]
+_KNOWN_S = 30.0  # how often a stream's session is looked at again
 _templates = Jinja2Templates(Path(__file__).parent.parent / "templates")
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-def page(request: Request, service: ServiceDep) -> HTMLResponse:
+def page(request: Request, service: ServiceDep, who: Viewer) -> HTMLResponse:
     """The live page."""
-    context = {"status": service.status(), "version": __version__}
+    context = {"status": service.status(), "version": __version__, "who": who}
     return _templates.TemplateResponse(request, "live.html", context)
 
 
-@router.get("/api/status")
+@router.get("/sign-in", response_class=HTMLResponse, include_in_schema=False)
+def sign_in_page(request: Request, archive: ArchiveDep, service: ServiceDep) -> HTMLResponse:
+    """The page to sign in on; to make the first account on, where there is none."""
+    context = {"station": service.line.recipe.station, "version": __version__, "first": not has_users(archive)}
+    return _templates.TemplateResponse(request, "sign_in.html", context)
+
+
+@router.get("/openapi.json", include_in_schema=False, dependencies=[allow(Permission.VIEW)])
+def openapi(request: Request) -> dict[str, Any]:
+    """The description of all calls."""
+    described: dict[str, Any] = request.app.openapi()
+    return described
+
+
+@router.get("/api/status", dependencies=[allow(Permission.VIEW)])
 def status(service: ServiceDep) -> dict[str, Any]:
     """Station, recipe, package, line state, alarm and counts since the service started."""
     return service.status()
 
 
 @router.get("/api/events", response_class=EventSourceResponse)
-async def events(service: ServiceDep) -> AsyncIterator[ServerSentEvent]:
-    """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change."""
+async def events(
+    request: Request, service: ServiceDep, authentication: AuthenticationDep, _: Viewer
+) -> AsyncIterator[ServerSentEvent]:
+    """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change. The
+    stream ends where the session has."""
+    known = time.monotonic()
     with service.live.listener() as listened:
         yield ServerSentEvent(event="status", data=service.status())
         async for event in listened:
+            if time.monotonic() - known > _KNOWN_S:
+                if await asyncio.to_thread(authentication.who, request) is None:
+                    return
+                known = time.monotonic()
             yield ServerSentEvent(event=event.name, data=event.data)
 
 
@@ -46,8 +75,10 @@ def health() -> dict[str, str]:
 
 
 @router.get("/ready")
-def ready(service: ServiceDep) -> dict[str, str]:
-    """The station can pass units: its package was proved at start, its archive accepts records, its camera runs."""
+def ready(request: Request, service: ServiceDep, authentication: AuthenticationDep) -> dict[str, str]:
+    """The station can pass units: its package was proved at start, its archive accepts records, its camera runs. Why it
+    cannot is said to whoever is known."""
     if service.alarm:
-        raise Problem(503, "not_ready", service.alarm)
+        known = authentication.who(request) is not None
+        raise Problem(503, "not_ready", service.alarm if known else "the station cannot pass units; sign in to see why")
     return {"status": "ready"}

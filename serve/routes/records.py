@@ -8,18 +8,20 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from PIL import Image
 
+from inspection.accounts.roles import Permission
 from inspection.frames import Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
 from inspection.image_store import ImageChanged, ImageMissing
 from inspection.record_findings import deciding_limits
 from inspection.records import Entry
+from inspection.signatures import signatures_of
 from inspection.verdict import Outcome
-from serve.deps import EntryDep, ServiceDep
+from serve.deps import EntryDep, ServiceDep, allow
 from serve.descriptions import describe_entry
 from serve.problems import Problem
 from serve.service import Service
 
-router = APIRouter(prefix="/api/records", tags=["records"])
+router = APIRouter(prefix="/api/records", tags=["records"], dependencies=[allow(Permission.VIEW)])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff",
           ".jxl": "image/jxl"}  # fmt: skip
@@ -40,9 +42,9 @@ def list_records(
 
 
 @router.get("/{station}/{sequence}")
-def read_record(entry: EntryDep) -> dict[str, Any]:
-    """One record."""
-    return describe_entry(entry)
+def read_record(service: ServiceDep, entry: EntryDep) -> dict[str, Any]:
+    """One record, with its signatures."""
+    return describe_entry(entry) | {"signatures": [vars(one) for one in signatures_of(service.archive, entry)]}
 
 
 @router.get("/{station}/{sequence}/image", response_class=Response)

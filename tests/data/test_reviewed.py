@@ -13,15 +13,20 @@ from data.reviewed import export_reviewed
 from inspection.archive import Archive
 from inspection.image_store import ImageChanged
 from inspection.reviews import add_review
+from tests.people import PASSWORD, people
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Fill = Callable[[int], Path]
 
 
-def test_reviews_become_a_dataset_by_two_commands(filled_archive: Fill, inspection: Run, tmp_path: Path) -> None:
+def test_reviews_become_a_dataset_by_two_commands(
+    filled_archive: Fill, inspection: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, out = filled_archive(4), tmp_path / "labelled"
+    people(folder, ada="reviewer")
+    monkeypatch.setenv("INSPECTION_PASSWORD", PASSWORD)
     for number, words in ((1, ["--good"]), (2, ["--label", "crack"]), (3, ["--label", "stain", "--label", "crack"])):
-        done = inspection("review", f"station-1/{number}", "--archive", folder, "--reviewer", "Ada", *words)
+        done = inspection("review", f"station-1/{number}", "--archive", folder, "--as", "ada", *words)
         assert done.returncode == 0, done.stderr
     done = inspection("export-reviewed", "--archive", folder, "--out", out)
     assert done.returncode == 0, done.stderr
@@ -46,17 +51,21 @@ def test_reviews_become_a_dataset_by_two_commands(filled_archive: Fill, inspecti
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["review", "station-1/1", "--reviewer", "Ada"], "either --good or at least one --label"),
-        (["review", "station-1/1", "--reviewer", "Ada", "--good", "--label", "crack"], "either --good"),
-        (["review", "station-1/9", "--reviewer", "Ada", "--good"], "no unit's record 'station-1/9'"),
+        (["review", "station-1/1", "--as", "ada"], "either --good or at least one --label"),
+        (["review", "station-1/1", "--as", "ada", "--good", "--label", "crack"], "either --good"),
+        (["review", "station-1/9", "--as", "ada", "--good"], "no record 'station-1/9'"),
+        (["review", "station-1/1", "--as", "somebody", "--good"], "do not fit"),
+        (["review", "station-1/1", "--as", "root.person", "--good"], "needs permission to review"),
         (["export-reviewed", "--out", "OUT"], "no reviewed unit"),
         (["export-reviewed", "--out", "INSIDE"], "lies in the archive"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
-    words: list[str], told: str, filled_archive: Fill, inspection: Run, tmp_path: Path
+    words: list[str], told: str, filled_archive: Fill, inspection: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive, out = filled_archive(1), tmp_path / "labelled"
+    people(archive, ada="reviewer")
+    monkeypatch.setenv("INSPECTION_PASSWORD", PASSWORD)
     places = {"OUT": out, "INSIDE": archive / "labelled"}
     done = inspection(*(places.get(word, word) for word in words), "--archive", archive)
 

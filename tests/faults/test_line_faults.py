@@ -42,11 +42,10 @@ def test_killed_in_the_middle_every_told_pass_is_on_record(
     archive, told = tmp_path / "archive", list[dict[str, Any]]()
     with (
         serve_command(recipe, archive) as command,
-        httpx.Client(base_url=command.address) as client,
-        listening(client) as events,
+        listening(command.client) as events,
     ):
         files = {"image": vial_images["good"][0].read_bytes()}
-        told.append(client.post("/api/inspect", files=files, timeout=30).json())
+        told.append(command.client.post("/api/inspect", files=files).json())
         while sum(unit["outcome"] == "PASS" for unit in told) < 15:
             name, data = next(events)
             told += [data["unit"]] if name == "unit" else []
@@ -60,7 +59,7 @@ def test_killed_in_the_middle_every_told_pass_is_on_record(
 
     before = verify_archive(archive).entries
     with serve_command(recipe, archive) as command:
-        wait_for(lambda: httpx.get(command.address + "api/status").json()["tally"]["units"] >= 3)
+        wait_for(lambda: command.client.get("/api/status").json()["tally"]["units"] >= 3)
         assert command.end(signal.SIGTERM, within_s=15)[0] == 0
     found = verify_archive(archive)
     assert found.intact, found.problems
@@ -129,6 +128,6 @@ def test_line_does_not_start_where_its_start_cannot_be_recorded(
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'disk I/O'); END")
     connection.close()
     recipe = write_recipe(tmp_path, vial_package, camera={"kind": "simulator"})
-    done = inspection("serve", recipe, "--archive", archive, "--port", 0)
+    done = inspection("serve", recipe, "--archive", archive, "--port", 0, "--unapproved")
     assert done.returncode == 1
     assert done.stderr == f"inspection: {archive} did not accept a record (disk I/O) [archive_fault]\n"

@@ -15,6 +15,9 @@ from typing import Any
 import httpx
 import yaml
 
+from inspection.accounts.roles import SCOPES
+from inspection.accounts.tokens import create_token
+from inspection.archive import Archive
 from serve.server import Server, listen
 from serve.service import Service, build_service
 from serve.wall_clock import ClockWatch
@@ -38,6 +41,15 @@ def write_recipe(folder: Path, package_file: Path, **more: Any) -> Path:
     return path
 
 
+def machine(archive: Path) -> dict[str, str]:
+    """The headers of a machine with a token for everything that machines may do, made on the archive in the folder."""
+    kept = archive.with_name(f".{archive.name}.token")  # beside it: the text is known to whoever has it alone
+    if not kept.exists():
+        with Archive(archive) as opened:
+            kept.write_text(create_token(opened, "tests", SCOPES, "tests", "for tests"))
+    return {"Authorization": f"Bearer {kept.read_text()}"}
+
+
 @dataclass
 class Running:
     """A service that answers at `address`; `client` is set up for it."""
@@ -59,9 +71,10 @@ class Running:
 @contextmanager
 def running(recipe_file: Path, archive: Path, clock: ClockWatch | None = None) -> Iterator[Running]:
     """The service of a recipe, until the block ends; then it is stopped as by a signal."""
+    headers = machine(archive)
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
-        service = build_service(recipe_file, archive, stack, clock=clock)
+        service = build_service(recipe_file, archive, stack, clock=clock, unapproved=True)
         server = Server(service, listener)
         thread = Thread(target=server.run_bound, name="server")
         thread.start()
@@ -72,7 +85,7 @@ def running(recipe_file: Path, archive: Path, clock: ClockWatch | None = None) -
             assert not thread.is_alive(), "the server did not stop"
 
         try:
-            with httpx.Client(base_url=server.address, timeout=30) as client:
+            with httpx.Client(base_url=server.address, timeout=30, headers=headers) as client:
                 yield Running(service, server.address, client, stop)
         finally:
             stop()
@@ -102,6 +115,7 @@ class Command:
 
     process: subprocess.Popen[str]
     address: str
+    client: httpx.Client
 
     def end(self, sign: int, within_s: float) -> tuple[int, str, str]:
         """Send a signal; the exit code, and what was written to stdout (after its first line) and stderr."""
@@ -114,13 +128,16 @@ class Command:
 def serve_command(recipe_file: Path, archive: Path, *options: str) -> Iterator[Command]:
     """Run it on a free port. It is killed at the end if it still runs."""
     words = [sys.executable, "-m", "inspection", "serve", str(recipe_file), "--archive", str(archive), "--port", "0"]
+    options = ("--unapproved", *options)
+    headers = machine(archive)
     process = subprocess.Popen([*words, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
         found = re.search(r"http://\S+:\d+/", said)
         assert found, said + process.communicate(timeout=10)[1]
-        yield Command(process, found[0])
+        with httpx.Client(base_url=found[0], timeout=30, headers=headers) as client:
+            yield Command(process, found[0], client)
     finally:
         process.kill()
         process.communicate()

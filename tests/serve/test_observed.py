@@ -64,7 +64,7 @@ def test_the_log_tells_of_start_alarm_stopped_units_and_stop(tmp_path: Path, via
     recipe = write_recipe(tmp_path, vial_package, camera={"kind": "folder", "path": ".", "rate_hz": 5})
     (tmp_path / "no-image.png").write_text("none")
     with serve_command(recipe, tmp_path / "archive") as command:
-        wait_for(lambda: httpx.get(command.address + "api/status").json()["line"] == "finished")
+        wait_for(lambda: command.client.get("/api/status").json()["line"] == "finished")
         code, _, err = command.end(signal.SIGTERM, within_s=15)
     lines = [json.loads(line) for line in err.splitlines()]
     assert code == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import httpx
 import pytest
 
 from inspection.archive import Archive
@@ -36,18 +35,22 @@ def test_camera_frames_become_records(tmp_path: Path, vial_package: Path, images
     camera = {"kind": "folder", "path": "images", "rate_hz": 5}
     recipe, archive = write_recipe(tmp_path, vial_package, camera=camera), tmp_path / "archive"
     with serve_command(recipe, archive) as command:
-        with httpx.Client(base_url=command.address) as client:
-            wait_for(lambda: client.get("/api/status").json()["line"] == "finished", 30)
-            wait_for(lambda: client.get("/api/status").json()["tally"]["units"] == 7)
+        client = command.client
+        wait_for(lambda: client.get("/api/status").json()["line"] == "finished", 30)
+        wait_for(lambda: client.get("/api/status").json()["tally"]["units"] == 7)
         code, out, err = command.end(signal.SIGTERM, within_s=15)
     assert (code, complaints(err)) == (0, [])
     with Archive(archive, read_only=True) as opened:
-        records = list(reversed(opened.latest(100)))
+        records = [record for record in reversed(opened.latest(100)) if record.station == "station-1"]
         kept = {opened.images.get(record.frames[0].image or "") for record in records if record.frames}
     units = [record for record in records if record.kind == "unit"]
     assert [record.reason for record in units if record.outcome == "PASS"] == ["within_limits"] * 4
     assert [record.reason for record in units if not record.frames] == ["frame_unreadable"]
-    assert [record.reason for record in records if record.kind == "event"] == ["line_started", "line_finished"]
+    assert [record.reason for record in records if record.kind == "event"] == [
+        "line_started",
+        "line_finished",
+        "head_signed",
+    ]
     assert kept == {path.read_bytes() for path in images.iterdir() if path.name != "note.png"}
     passed, review, rejected = (sum(unit.outcome == name for unit in units) for name in ("PASS", "REVIEW", "REJECT"))
     assert f"stopped: {passed} passed, {review} for review, {rejected} rejected" in out
@@ -62,8 +65,7 @@ def test_signal_ends_it_while_pages_listen(tmp_path: Path, vial_package: Path, s
     told = 0
     with (
         serve_command(recipe, archive) as command,
-        httpx.Client(base_url=command.address) as client,
-        listening(client) as events,
+        listening(command.client) as events,
     ):
         while told < 3:
             told += next(events)[0] == "unit"
@@ -75,15 +77,16 @@ def test_signal_ends_it_while_pages_listen(tmp_path: Path, vial_package: Path, s
     assert told <= found.entries - 2
     assert "stopped: " in out
     with Archive(archive, read_only=True) as opened:
-        assert opened.latest(1)[0].reason == "line_stopped"
+        stopped, signed = (row["reason"] for row in list(opened.rows("station-1"))[-2:])
+    assert (stopped, signed) == ("line_stopped", "head_signed")
 
 
 def test_it_goes_on_in_the_same_chain(tmp_path: Path, vial_package: Path, vial_images: dict[str, list[Path]]) -> None:
     recipe, archive = write_recipe(tmp_path, vial_package), tmp_path / "archive"
-    for sequence in (1, 2):
+    for sequence in (2, 6):  # after each start; before the second one there are a stop and a signed head as well
         with serve_command(recipe, archive) as command:
             files = {"image": vial_images["good"][0].read_bytes()}
-            answer = httpx.post(command.address + "api/inspect", files=files, timeout=30).json()
+            answer = command.client.post("/api/inspect", files=files).json()
             assert answer["record"]["sequence"] == sequence
             assert command.end(signal.SIGTERM, within_s=15)[0] == 0
     assert verify_archive(archive).intact
@@ -210,4 +213,4 @@ def test_a_signal_before_the_server_answers_is_an_end_on_record(tmp_path: Path, 
         code, _, _ = command.end(signal.SIGTERM, within_s=30)
     assert code == 0
     with Archive(tmp_path / "archive", read_only=True) as archive:
-        assert [row["reason"] for row in archive.rows("station-1")][-1] == "line_stopped"
+        assert [row["reason"] for row in archive.rows("station-1")][-2:] == ["line_stopped", "head_signed"]

@@ -194,7 +194,7 @@ def test_too_many_rejects_stop_the_station_until_a_person_lets_it_go_on(running:
         conveyor.shot("cam", running.frame("good", 3))
         running.told.wait(4)
         assert running.alarms == [("station_stopped", conveyor.stopped)]
-        conveyor.resume("the window was cleaned")
+        conveyor.resume("the window was cleaned", "ada")
         conveyor.shot("cam", running.frame("good", 4))
         running.told.wait(5)
     assert [str(told.reason) for told in running.told][3:] == ["station_stopped", "within_limits"]

@@ -1,0 +1,1 @@
+"""Accounts of an archive: who may do what, and who did."""

@@ -1,0 +1,167 @@
+"""`inspection registry`: change control of packages and recipes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+
+if TYPE_CHECKING:
+    from inspection.records import Entry
+    from inspection.registry.items import Kind
+    from inspection.registry.steps import Registry
+
+_kind = click.argument("kind", type=click.Choice(["package", "recipe"]))
+_reading = click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
+
+
+@click.group()
+def registry() -> None:
+    """Packages and recipes from draft to active: each step is signed with your user name and password."""
+
+
+@registry.command("list")
+@_reading
+def list_(archive: Path) -> None:
+    """All versions with their states."""
+    from inspection.archive import Archive
+    from inspection.registry.items import read_versions
+
+    with Archive(archive, read_only=True) as opened:
+        for one in read_versions(opened).values():
+            click.echo(f"{one.state:<10} {one.label}  {one.digest[:12]}…  since {one.steps[-1].at[:19]} UTC")
+
+
+@registry.command()
+@_kind
+@click.argument("name")
+@click.argument("version")
+@_reading
+def show(kind: "Kind", name: str, version: str, archive: Path) -> None:
+    """One version: who did what when and why, where it ran, and which records it made."""
+    from inspection.archive import Archive
+    from inspection.registry.items import find_version, read_versions
+    from inspection.registry.runs import runs_of
+
+    with Archive(archive, read_only=True) as opened:
+        one = find_version(read_versions(opened), kind, name, version)
+        runs = runs_of(opened, one)
+    click.echo(f"{one.label}: {one.state}\n  sha256 {one.digest}")
+    for step in one.steps:
+        old = f"{step.old} → " if step.old else ""
+        click.echo(
+            f"  {step.at[:19].replace('T', ' ')} UTC  {old}{step.new}  {step.full_name} ({step.by}): {step.why}  "
+            f"[{step.record}]"
+        )
+    click.echo(f"  {len(runs)} runs")
+    for run in runs:
+        made = f"{run.units} records, {run.first} to {run.last}" if run.units else "no records"
+        ended = run.ended_at[:19].replace("T", " ") if run.ended_at else "it runs"
+        click.echo(f"  {run.station}: {run.started_at[:19].replace('T', ' ')} to {ended} UTC: {made}")
+
+
+@registry.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def register(file: Path, archive: Path, by: str, password: str, why: str) -> None:
+    """Keep FILE as a draft: a package (.onnx), or a recipe (.yaml) with the digests of its packages."""
+    with _registry(archive, by, password) as opened:
+        recipe = file.suffix.lower() in (".yaml", ".yml")
+        _tell(opened.register_recipe(file, why) if recipe else opened.register_package(file, why))
+
+
+@registry.command()
+@_kind
+@click.argument("name")
+@click.argument("version")
+@click.option("--report", type=click.Path(path_type=Path), help="What `inspection evaluate --json` wrote.")
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def evaluated(
+    kind: "Kind", name: str, version: str, report: Path | None, archive: Path, by: str, password: str, why: str
+) -> None:
+    """A draft was evaluated; a package needs the --report."""
+    with _registry(archive, by, password) as opened:
+        _tell(opened.evaluate(kind, name, version, why, report))
+
+
+@registry.command()
+@_kind
+@click.argument("name")
+@click.argument("version")
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
+    """Approve what was evaluated; nobody approves their own work."""
+    with _registry(archive, by, password) as opened:
+        _tell(opened.approve(kind, name, version, why))
+
+
+@registry.command()
+@click.argument("name")
+@click.argument("version")
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def activate(name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
+    """Let an approved recipe run, with its packages; the version of it before is retired."""
+    with _registry(archive, by, password) as opened:
+        _tell(opened.activate(name, version, why))
+
+
+@registry.command()
+@_kind
+@click.argument("name")
+@click.argument("version")
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
+    """Do not use a version any more."""
+    with _registry(archive, by, password) as opened:
+        _tell(opened.retire(kind, name, version, why))
+
+
+@registry.command()
+@click.argument("name")
+@writable_archive_option
+@as_option
+@password_option
+@why_option
+def rollback(name: str, archive: Path, by: str, password: str, why: str) -> None:
+    """Let the version of a recipe that was active before run again, instead of the one that is now."""
+    with _registry(archive, by, password) as opened:
+        _tell(opened.roll_back(name, why))
+
+
+@contextmanager
+def _registry(archive: Path, by: str, password: str) -> "Iterator[Registry]":
+    from inspection.accounts.sign_in import SignIn
+    from inspection.archive import Archive
+    from inspection.records import AUDIT
+    from inspection.registry.steps import Registry
+    from inspection.signatures import Signer
+    from inspection.signing import sign_heads, signing_key
+
+    with Archive(archive) as opened:
+        key = signing_key(opened)
+        yield Registry(opened, key, Signer(SignIn(opened), by, password))
+        sign_heads(opened, key, [AUDIT])
+
+
+def _tell(entry: "Entry") -> None:
+    for one in entry.details["versions"]:
+        old = f"{one['old']} → " if one["old"] else ""
+        click.echo(f"{one['kind']} {one['name']} {one['version']}: {old}{one['new']}  [{entry.name}]")

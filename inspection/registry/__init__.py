@@ -1,0 +1,1 @@
+"""Change control: packages and recipes from draft to active, each step signed."""

@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint tests browser broker camera clean
+.PHONY: demo test lint tests browser broker camera database clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/inspection demo
 
-test: $(VENV)/.dev browser broker camera
+test: $(VENV)/.dev browser broker camera database
 	$(MAKE) --no-print-directory lint tests
 
 lint:
@@ -48,6 +48,13 @@ broker:
 	  echo "Installing mosquitto for the tests of the outputs"; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto >/dev/null; \
 	} || echo "mosquitto could not be installed: the tests of the outputs say so"
+
+# The archive is tested with a real PostgreSQL server. Elsewhere than on Debian, install PostgreSQL by hand.
+database:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	  echo "Installing PostgreSQL for the tests of the archive"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+	} || echo "PostgreSQL could not be installed: the tests of the archive say so"
 
 # Cameras are tested with libaravis' fake GigE Vision camera. Elsewhere than on Debian, install aravis by hand.
 camera:

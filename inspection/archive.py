@@ -115,7 +115,7 @@ class Archive:
             migrate(self._engine)
             self._check_durable()
             if isinstance(self.images, ImageStore):
-                self.images.claim(new=not self.count_entries())
+                self.images.claim(empty_is_right=self._names_no_image)
         except (SQLAlchemyError, CommandError) as error:  # CommandError: made by a version with later migrations
             self._engine.dispose()
             place = self.settings.database or database
@@ -133,6 +133,12 @@ class Archive:
                 raise ArchiveNotWritable(f"{part} cannot be made ({error.strerror}); choose another folder") from error
             if not writable(part):
                 raise ArchiveNotWritable(f"{part} is read-only; make it writable, or choose another archive folder")
+
+    def _names_no_image(self) -> bool:
+        with self._engine.connect() as connection:
+            return (
+                connection.execute(select(entries.c.sequence).where(entries.c.frames != "[]").limit(1)).first() is None
+            )
 
     def _check_durable(self) -> None:
         if self.postgresql:

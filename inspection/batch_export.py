@@ -56,7 +56,7 @@ def export_batch(
         make_folder(out)
         make_folder(out / IMAGES)
         store = ImageStore(out / IMAGES)
-        store.claim(new=True)
+        store.claim()
         names: set[str] = set()
         with pq.ParquetWriter(out / RECORDS, _SCHEMA, compression="zstd") as writer:
             for part in parts:

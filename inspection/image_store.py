@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -69,15 +69,15 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def claim(self, *, new: bool) -> None:
-        """Mark the folder as the store. Raises OutputNotWritable where an archive that is not `new` finds it empty:
-        whatever was mounted here is not."""
+    def claim(self, empty_is_right: Callable[[], bool] = lambda: True) -> None:
+        """Mark the folder as the store. Raises OutputNotWritable where it is empty and should not be: whatever was
+        mounted here is not."""
         mark = self.folder / _MARK
         if mark.is_file():
             return
-        if not new and not any(self.folder.iterdir()):
+        if not any(self.folder.iterdir()) and not empty_is_right():
             raise OutputNotWritable(
-                f"{self.folder} is empty, and the archive has records; mount the archive's images there"
+                f"{self.folder} is empty, and records name images; mount the archive's images there"
             )
         write_durably(mark, b"Images and heatmaps of an inspection archive, named by their SHA-256.\n")
 

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from inspection.frames import list_images, read_frame
 from inspection.package import Package, read_package, write_package
 from inspection.recipe import PackageRef, Recipe
 from inspection.station import Station
+from tests.databases import PostgreSql, binary, postgresql_server
 from training.classifier_options import ClassifierOptions
 from training.fit import fit_anomaly
 from training.fit_classifier import fit_classifier
@@ -46,6 +47,22 @@ def free_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return find
+
+
+def missing(reason: str) -> None:
+    """Something that a test needs is not on this machine: a failure where INSPECTION_REQUIRE_TEST_DATA is set."""
+    if os.environ.get("INSPECTION_REQUIRE_TEST_DATA"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql(free_port: Callable[[], int]) -> Iterator[PostgreSql]:
+    """A real PostgreSQL server."""
+    if binary("initdb") is None:
+        missing("PostgreSQL is not installed: the tests of that database cannot run")
+    with postgresql_server(free_port()) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -129,10 +146,7 @@ def real_data() -> Path:
     """The folder of real images; absence is a failure where INSPECTION_REQUIRE_TEST_DATA is set, else a skip."""
     folder = Path(os.environ.get("INSPECTION_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "mvtec_ad").is_dir():
-        reason = f"{folder} has no mvtec_ad: set INSPECTION_TEST_DATA to the folder of real images"
-        if os.environ.get("INSPECTION_REQUIRE_TEST_DATA"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{folder} has no mvtec_ad: set INSPECTION_TEST_DATA to the folder of real images")
     return folder
 
 

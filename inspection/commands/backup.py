@@ -32,11 +32,7 @@ def backup(archive: Path, out: Path, quiet: bool) -> None:
     ):
         found = make(opened, out, bar.update)
     with Archive(archive) as opened:
-        said: dict[str, Any] = {
-            "records": found.entries,
-            "to": str(out.resolve()),
-            "user_of_the_system": getpass.getuser(),
-        }
+        said: dict[str, Any] = {"records": found.entries, "to": str(out.resolve()), "system_user": getpass.getuser()}
         record_audit(opened, audit_draft("backed_up", SYSTEM, "archive", **said))
     click.echo(f"{out}: {found.entries} records, {found.files} images and heatmaps, intact")
 

@@ -26,7 +26,7 @@ def export_batch(batch: str, archive: Path, out: Path) -> None:
         key = signing_key(opened)
         sign_heads(opened, key)
         manifest = export(opened, batch, out, key)
-        said = {"to": str(out.resolve()), "user_of_the_system": getpass.getuser()}
+        said = {"to": str(out.resolve()), "system_user": getpass.getuser()}
         record_audit(opened, audit_draft("batch_exported", SYSTEM, batch, **said))
     records = sum(part["last"] - part["first"] + 1 for part in manifest["chains"])
     click.echo(f"{out}: {records} records, {manifest['images']} images and heatmaps of batch {batch}")

@@ -165,7 +165,7 @@ def test_the_latest_are_found_by_kind_and_outcome(tmp_path: Path) -> None:
 
 def test_images_are_kept_once_and_checked_on_reading(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
-    store.claim(new=True)
+    store.claim()
     name = store.put(b"picture", ".PNG")
 
     assert store.put(b"picture", ".png") == name

@@ -18,6 +18,7 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r inspection models data training serve
 
 tests:
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable
 from functools import partial
-from xml.sax.saxutils import escape  # only writes
+from html import escape
 
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape

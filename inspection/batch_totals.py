@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sqlalchemy import func, select
+
 from inspection.archive import Archive, reading
 from inspection.errors import InspectionError
 from inspection.manifest import Severity
@@ -13,6 +15,7 @@ from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst
 from inspection.records import Correction, Entry, correction, from_row
 from inspection.reviews import reviewed
 from inspection.sampling import Level, SamplingPlan, sampling_plan
+from inspection.schema import entries
 from inspection.verdict import Outcome
 
 
@@ -67,7 +70,7 @@ def batch_totals(archive: Archive, batch: str) -> BatchTotals:
     outcomes, reasons, severities = Counter[str](), Counter[str](), Counter[str]()
     sampled, found = 0, Counter[str]()
     with reading(archive.folder):
-        seen = {review.record: review.labels for entry, review in reviewed(archive) if entry.batch == batch}
+        seen = {review.record: review.labels for _, review in reviewed(archive, batch)}
         for entry, outcome, reason in _units(archive, batch):
             outcomes[outcome] += 1
             reasons[reason] += 1
@@ -102,18 +105,18 @@ def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level
 
 
 def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
-    """Each unit's record with its outcome and reason after correction, as the chain stands when this begins."""
-    for station in archive.stations():
+    """Each unit's record with its outcome and reason after correction, by the index of batches."""
+    table = entries.c
+    mine = select(entries).where(table.batch == batch, table.kind == "unit").order_by(table.recorded_at, table.sequence)
+    with archive.reader() as connection:
+        first = connection.scalar(select(func.min(table.recorded_at)).where(table.batch == batch))
+        if first is None:
+            return
         corrected: dict[str, Correction] = {}
-        last = 0
-        for row in archive.rows(station):
-            last = row["sequence"]
-            if row["kind"] == "event":
-                corrected |= correction(row)
-        for row in archive.rows(station):
-            if row["sequence"] > last:
-                break
-            if row["kind"] == "unit" and row["batch"] == batch:
-                entry = from_row(row)
-                outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))
-                yield entry, str(outcome), str(reason)
+        events = select(table.details, table.reason).where(table.kind == "event", table.recorded_at >= first)
+        for row in connection.execute(events.order_by(table.recorded_at, table.sequence)).mappings():
+            corrected |= correction(dict(row))
+        for row in connection.execution_options(yield_per=1000).execute(mine).mappings():
+            entry = from_row(row)
+            outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))
+            yield entry, str(outcome), str(reason)

@@ -41,7 +41,7 @@ def read_config(path: Path, model: type[Model]) -> Model:
 def read_mapping(path: Path, keys: str = "keys and values") -> dict[str, Any]:
     """The mapping in a YAML file; `keys` says in messages what it should hold. Raises ConfigInvalid."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # nosec B506  # a SafeLoader
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -31,6 +31,7 @@ def styles() -> dict[str, ParagraphStyle]:
     return {
         "text": text,
         "title": ParagraphStyle("title", text, fontName=BOLD, fontSize=16, leading=22),
+        "h2": ParagraphStyle("h2", text, fontName=BOLD, fontSize=10, leading=14, spaceBefore=8, spaceAfter=3),
         "head": ParagraphStyle("head", text, fontName=BOLD, fontSize=7.5, leading=10),
         "cell": ParagraphStyle("cell", text, fontSize=7, leading=9, wordWrap="CJK"),
     }

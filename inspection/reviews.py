@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from inspection.archive import Archive, reading
 from inspection.errors import InspectionError
 from inspection.records import Draft, Entry, from_row
+from inspection.schema import entries
 
 REVIEW = "review"
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what a database takes for one
@@ -76,20 +79,25 @@ def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer:
     return archive.append(draft, entry.station)
 
 
-def reviewed(archive: Archive) -> Iterator[tuple[Entry, Review]]:
-    """Each unit's record that was reviewed, with the last review of it, by station and number. Raises ReviewInvalid
-    where a review is not of the record as it is."""
-    for station in archive.stations():
-        latest: dict[str, Review] = {}
-        for row in archive.rows(station):
-            if row["kind"] == "event" and row["reason"] == REVIEW:
-                review = _review(from_row(row))
-                latest[review.record] = review
-        for record, review in sorted(latest.items(), key=lambda item: int(item[0].rpartition("/")[2])):
-            entry = archive.get(station, int(record.rpartition("/")[2]))
-            if entry is None or entry.hash != review.record_hash:
-                raise ReviewInvalid(f"{review.name} reviews {record} as it is not; run `inspection verify`")
-            yield entry, review
+def reviewed(archive: Archive, batch: str | None = None) -> Iterator[tuple[Entry, Review]]:
+    """Each unit's record that was reviewed, of one batch if it is named, with the last review of it, by station and
+    number. Raises ReviewInvalid where a review is not of the record as it is."""
+    table = entries.c
+    query = select(entries).where(table.kind == "event", table.reason == REVIEW)
+    query = query.where(table.batch == batch) if batch is not None else query
+    with archive.reader() as connection:
+        rows = connection.execute(query.order_by(table.recorded_at, table.sequence)).mappings().all()
+    latest = {review.record: review for review in (_review(from_row(row)) for row in rows)}
+    for record, review in sorted(latest.items(), key=lambda item: _place(item[0])):
+        entry = archive.get(*_place(record))
+        if entry is None or entry.hash != review.record_hash:
+            raise ReviewInvalid(f"{review.name} reviews {record} as it is not; run `inspection verify`")
+        yield entry, review
+
+
+def _place(record: str) -> tuple[str, int]:
+    station, _, number = record.rpartition("/")
+    return station, int(number) if _NUMBER.fullmatch(number) else 0
 
 
 def _review(entry: Entry) -> Review:

@@ -76,7 +76,8 @@ def correction_draft(entry: Entry, what: str, message: str) -> Draft:
     """The event that corrects a PASS on record: the unit was not let through, and why."""
     assert entry.unit is not None
     details = {"corrects": entry.name, "outcome": Outcome.REJECT, "message": message}
-    return Draft("event", unit=entry.unit, recipe=entry.recipe, reason=what, package=entry.package, details=details)
+    return Draft("event", unit=entry.unit, batch=entry.batch, product=entry.product, recipe=entry.recipe,
+                 package=entry.package, reason=what, details=details)  # fmt: skip
 
 
 def unrecorded_draft(draft: Draft, message: str) -> Draft:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 class Outcome(StrEnum):
     """What happens to a unit: it goes on, it is pushed off, or it is pushed off and a person decides."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # nosec B105
     REJECT = "REJECT"
     REVIEW = "REVIEW"
 

@@ -7,7 +7,7 @@ stem and head of one size in every variant. The original is tensorflow/tpu, mode
 import hashlib
 import io
 import math
-import pickle
+import pickle  # nosec B403
 import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution

@@ -51,7 +51,7 @@ def create_app(service: Service, *, secure: bool = False, first_start: FirstStar
     install_problem_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)
-    for method, path, needed in permissions(app):
+    for method, path, needed in permissions():
         if needed == () and (method, path) not in OPEN:
             msg = f"{method} {path} says nobody who may ask; give it a permission"
             raise AssertionError(msg)
@@ -60,11 +60,11 @@ def create_app(service: Service, *, secure: bool = False, first_start: FirstStar
     return SecurityHeaders(app, secure=secure)  # outermost, so that answers to errors have them too
 
 
-def permissions(app: FastAPI) -> list[tuple[str, str, tuple[Permission | None, ...]]]:
+def permissions() -> list[tuple[str, str, tuple[Permission | None, ...]]]:
     """Method, path and what is needed of each route; nothing for one that is open."""
     return [
         (method, route.path, tuple(_needed(route.dependant)))
-        for route in app.routes if isinstance(route, APIRoute)
+        for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
     ]  # fmt: skip
 

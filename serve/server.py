@@ -45,7 +45,7 @@ class Tls:
     def check(self) -> None:
         """Raises TlsUnusable."""
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key, password="")
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key, password="")  # nosec B106
         except OSError as error:  # ssl.SSLError is one
             why = error.strerror or str(error)
             raise TlsUnusable(f"{self.certificate} and {self.key} cannot be used ({why}); give PEM files") from error

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write the numbers here, or to standard output (-).",
 )
-def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json_file: Path | None) -> None:
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the batch report: a .pdf or a .json."
+)
+def batch(
+    batch: str, archive: Path, limits: tuple[str, ...], level: Level, json_file: Path | None, report: Path | None
+) -> None:
     """Count BATCH's units by outcome, reason and severity of their defects, and say how many of the ones that passed a
     person must look at by ISO 2859-1 (single sampling, normal inspection).
 
@@ -45,6 +50,9 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
     aqls = _aqls(limits)
     if json_file:
         refuse_inside(archive, json_file, "--json", "file")
+    if report:
+        refuse_inside(archive, report, "--report", "file")
+        _report(archive, batch, report)
     with Archive(archive, read_only=True) as opened:
         totals = batch_totals(opened, batch)
     rows = acceptance(totals, aqls, level)
@@ -67,6 +75,28 @@ def batch(batch: str, archive: Path, limits: tuple[str, ...], level: Level, json
             f"  {row.severity:<9} {row.aql:>6g} {plan[0]:>7} {plan[1]:>7} {plan[2]:>7} {row.found:>6}  "
             f"{row.decision if row.decision == 'reject' else words}"
         )
+
+
+def _report(folder: Path, batch: str, file: Path) -> None:
+    import getpass
+
+    from inspection.archive import Archive
+    from inspection.batch_account import batch_account
+    from inspection.errors import BadUsage
+    from inspection.files import write_durably
+    from inspection.json_files import json_bytes
+
+    if file.suffix.lower() not in (".pdf", ".json"):
+        raise BadUsage(f"--report {file} must end in .pdf or .json")
+    with Archive(folder, read_only=True) as opened:
+        account = batch_account(opened, batch)
+        if file.suffix.lower() == ".json":
+            data = json_bytes(account.plain())
+        else:
+            from inspection.batch_pdf import batch_pdf
+
+            data = batch_pdf(opened, account, getpass.getuser())
+    write_durably(file, data)
 
 
 def _aqls(limits: tuple[str, ...]) -> "dict[Severity, float]":

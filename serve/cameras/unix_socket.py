@@ -28,7 +28,7 @@ from serve.cameras.frame_protocol import (
     parse_unit,
 )
 
-_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY = Path("/dev/shm")  # nosec B108
 _LOOK_S = 0.1
 _LONGEST_PATH = 107  # bytes that Linux keeps of a local socket's path
 

@@ -25,7 +25,7 @@ def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None
         context = ssl.create_default_context(cafile=ca_file)
         if certificate is not None:
             # A password asked for on a terminal would hang the service: an encrypted key is refused.
-            context.load_cert_chain(certificate, key, password="")
+            context.load_cert_chain(certificate, key, password="")  # nosec B106
     except OSError as error:
         files = ", ".join(str(path) for path in (ca_file, certificate, key) if path is not None)
         why = error.strerror or str(error)

@@ -2,10 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.accounts.roles import Permission
+from inspection.archive import Archive
+from inspection.batch_account import BatchAccount, batch_account
+from inspection.batch_pdf import batch_pdf
+from inspection.batch_totals import BatchMissing
 from serve.authentication import Who
 from serve.batches import Batches, BatchRefused, list_batches
 from serve.deps import Allowed, ArchiveDep, ServiceDep, allow
@@ -45,6 +49,26 @@ BatchesDep = Annotated[Batches, Depends(_batches)]
 def batches(archive: ArchiveDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
     """Batches of this archive, the newest first."""
     return list_batches(archive, limit)
+
+
+@router.get("/{batch}", dependencies=[allow(Permission.VIEW)])
+def read_batch(batch: str, archive: ArchiveDep) -> dict[str, Any]:
+    """A batch's account: units by outcome and reason, what ran, signatures, where the chains stood."""
+    return _account(archive, batch).plain()
+
+
+@router.get("/{batch}/report", response_class=Response)
+def report(batch: str, archive: ArchiveDep, who: Annotated[Who, Depends(Allowed(Permission.VIEW))]) -> Response:
+    """The batch report as a PDF."""
+    data = batch_pdf(archive, _account(archive, batch), who.name)
+    return Response(data, media_type="application/pdf")
+
+
+def _account(archive: Archive, batch: str) -> BatchAccount:
+    try:
+        return batch_account(archive, batch)
+    except BatchMissing as error:
+        raise Problem(404, error.code, str(error)) from error
 
 
 @router.post("", status_code=201)

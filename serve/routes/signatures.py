@@ -34,7 +34,7 @@ def read_signatures(archive: ArchiveDep, entry: EntryDep) -> list[dict[str, Any]
     return [vars(one) for one in signatures_of(archive, entry)]
 
 
-@router.post("/{station}/{sequence}/signatures", status_code=201)
+@router.post("/{station}/{sequence}/signatures", status_code=201, dependencies=[allow(Permission.SIGN)])
 def sign(
     asked: Signing, service: ServiceDep, entry: EntryDep, authentication: AuthenticationDep, address: AddressDep,
     who: Annotated[Who, Depends(Allowed(Permission.SIGN))],

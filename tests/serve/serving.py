@@ -18,7 +18,8 @@ import yaml
 from inspection.accounts.roles import SCOPES
 from inspection.accounts.tokens import create_token
 from inspection.archive import Archive
-from serve.server import Server, listen
+from serve.first_start import FirstStart
+from serve.server import Server, Tls, listen
 from serve.service import Service, build_service
 from serve.wall_clock import ClockWatch
 
@@ -58,6 +59,7 @@ class Running:
     address: str
     client: httpx.Client
     stop: Callable[[], None]
+    first_start: FirstStart
 
     def units(self) -> int:
         """How many units were decided."""
@@ -69,13 +71,15 @@ class Running:
 
 
 @contextmanager
-def running(recipe_file: Path, archive: Path, clock: ClockWatch | None = None) -> Iterator[Running]:
-    """The service of a recipe, until the block ends; then it is stopped as by a signal."""
+def running(
+    recipe_file: Path, archive: Path, clock: ClockWatch | None = None, tls: tuple[Path, Path] | None = None
+) -> Iterator[Running]:
+    """The service of a recipe, until the block ends; then it is stopped as by a signal. `tls`: certificate and key."""
     headers = machine(archive)
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         service = build_service(recipe_file, archive, stack, clock=clock, unapproved=True)
-        server = Server(service, listener)
+        server = Server(service, listener, Tls(*tls) if tls else None)
         thread = Thread(target=server.run_bound, name="server")
         thread.start()
 
@@ -85,8 +89,9 @@ def running(recipe_file: Path, archive: Path, clock: ClockWatch | None = None) -
             assert not thread.is_alive(), "the server did not stop"
 
         try:
-            with httpx.Client(base_url=server.address, timeout=30, headers=headers) as client:
-                yield Running(service, server.address, client, stop)
+            trusted = str(tls[0]) if tls else True
+            with httpx.Client(base_url=server.address, timeout=30, headers=headers, verify=trusted) as client:
+                yield Running(service, server.address, client, stop, server.first_start)
         finally:
             stop()
 

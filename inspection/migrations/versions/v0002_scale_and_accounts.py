@@ -30,7 +30,7 @@ def upgrade() -> None:
         for month in months:
             connection.execute(sa.text("SELECT inspection_partition(:month)"), {"month": month})
     columns = ", ".join(column["name"] for column in sa.inspect(connection).get_columns("entries_0001"))
-    op.execute(f"INSERT INTO entries ({columns}) SELECT {columns} FROM entries_0001 ORDER BY station, sequence")
+    op.execute(f"INSERT INTO entries ({columns}) SELECT {columns} FROM entries_0001 ORDER BY station, sequence")  # nosec B608
     op.drop_table("entries_0001")
     op.create_index("entries_by_time", "entries", ["recorded_at"])
     op.create_index("entries_by_outcome", "entries", ["outcome", "recorded_at"])

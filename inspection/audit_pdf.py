@@ -16,6 +16,7 @@ from inspection.pdf_style import GREY, LINE, numbered, styles
 from inspection.records import utc_text
 
 _WIDTHS = (33 * mm, 28 * mm, 34 * mm, 42 * mm, 90 * mm, 46 * mm)
+_FOR_MACHINES = frozenset({"public_key", "signature", "format", "statement"})  # in the record that is named
 _HEAD = ("Time (UTC)", "By", "What", "Subject", "Old → new, and more", "Why")
 
 
@@ -50,7 +51,8 @@ def audit_pdf(events: Iterable[AuditEvent], query: AuditQuery, by: str) -> bytes
 
 def _row(event: AuditEvent) -> list[str]:
     changed = " → ".join(readable(value) for value in (event.old, event.new) if value is not None)
-    details = "<br/>".join(escape(text) for text in (changed, readable(event.more)) if text)
+    more = {key: value for key, value in event.more.items() if key not in _FOR_MACHINES}
+    details = "<br/>".join(escape(text) for text in (changed, readable(more)) if text)
     when = event.at[:19].replace("T", " ")
     record = f'<br/><font size="6" color="#666666">{escape(event.record)} · {event.hash[:12]}…</font>'
     what = escape(event.what.replace("_", " "))

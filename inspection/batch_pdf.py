@@ -32,12 +32,12 @@ def batch_pdf(archive: Archive, account: BatchAccount, by: str, now: str | None 
     story += _section("Sampling of the units that passed (ISO 2859-1, level II)", _acceptance(account), style,
                       (34 * mm, 20 * mm, 26 * mm, 26 * mm, 26 * mm, 26 * mm, 28 * mm))  # fmt: skip
     story += _section("Events while it ran", _events(account), style, (150 * mm, 36 * mm))
-    if account.worst:
-        story += [Paragraph("Units furthest above their limit", style["h2"]), *_pictures(archive, account, style)]
     story += [KeepTogether(_section("Signatures", _signatures(account), style, (40 * mm, 26 * mm, 40 * mm, 80 * mm)))]
     story += _section(
         "Where the chains stood at its end", _heads(account), style, (30 * mm, 20 * mm, 104 * mm, 32 * mm)
     )
+    if account.worst:
+        story += [Paragraph("Units furthest above their limit", style["h2"]), _pictures(archive, account, style)]
     out = io.BytesIO()
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=12 * mm, rightMargin=12 * mm, topMargin=12 * mm, bottomMargin=16 * mm,
@@ -117,17 +117,19 @@ def _heads(account: BatchAccount) -> list[list[str]]:
     return rows + [[one.station, str(one.sequence), one.hash, one.signed or "not signed"] for one in account.heads]
 
 
-def _pictures(archive: Archive, account: BatchAccount, style: Any) -> list[Any]:
-    shown = []
-    for entry in account.worst:
-        limit = f"{entry.reject_limit:.3g}" if entry.reject_limit is not None else "none"
-        said = f"{entry.name} · unit {entry.unit} · score {entry.score:.3g}, reject from {limit} · {entry.reason}"
-        pictures = [_picture(data) for data in _images(archive, entry)] or [
-            Paragraph("no image is kept", style["cell"])
-        ]
-        row = Table([pictures], colWidths=[46 * mm] * len(pictures), hAlign="LEFT")
-        shown.append(KeepTogether([row, Paragraph(escape(said), style["cell"]), Spacer(1, 3 * mm)]))
-    return shown
+def _pictures(archive: Archive, account: BatchAccount, style: Any) -> Table:
+    """Two units side by side, each with its image and the heatmap over it."""
+    cells = [_unit(archive, entry, style) for entry in account.worst]
+    cells += [[]] * (len(cells) % 2)
+    return Table(list(zip(cells[::2], cells[1::2], strict=True)), colWidths=[_WIDTH / 2] * 2, hAlign="LEFT")
+
+
+def _unit(archive: Archive, entry: Entry, style: Any) -> list[Any]:
+    limit = f"{entry.reject_limit:.3g}" if entry.reject_limit is not None else "none"
+    said = f"{entry.name} · unit {entry.unit} · score {entry.score:.3g}, reject from {limit} · {entry.reason}"
+    pictures: list[Any] = [_picture(data) for data in _images(archive, entry)]
+    pictures = pictures or [Paragraph("no image is kept", style["cell"])]
+    return [Table([pictures], hAlign="LEFT"), Paragraph(escape(said), style["cell"]), Spacer(1, 2 * mm)]
 
 
 def _images(archive: Archive, entry: Entry) -> list[bytes]:
@@ -149,7 +151,7 @@ def _images(archive: Archive, entry: Entry) -> list[bytes]:
 
 def _picture(data: bytes) -> Image:
     picture = Image(io.BytesIO(data))
-    scale = min(44 * mm / picture.imageWidth, 44 * mm / picture.imageHeight)
+    scale = min(40 * mm / picture.imageWidth, 44 * mm / picture.imageHeight)
     picture.drawWidth, picture.drawHeight = picture.imageWidth * scale, picture.imageHeight * scale
     return picture
 

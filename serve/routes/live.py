@@ -32,9 +32,15 @@ def page(request: Request, service: ServiceDep, who: Viewer) -> HTMLResponse:
 
 
 @router.get("/sign-in", response_class=HTMLResponse, include_in_schema=False)
-def sign_in_page(request: Request, archive: ArchiveDep, service: ServiceDep) -> HTMLResponse:
-    """The page to sign in on; to make the first account on, where there is none."""
-    context = {"station": service.line.recipe.station, "version": __version__, "first": not has_users(archive)}
+def sign_in_page(
+    request: Request, archive: ArchiveDep, service: ServiceDep, authentication: AuthenticationDep
+) -> HTMLResponse:
+    """The page to sign in on; to make the first account on, where there is none; to change a password that must be."""
+    who = authentication.who(request)
+    context = {
+        "station": service.line.recipe.station, "version": __version__, "first": not has_users(archive),
+        "change": bool(who and who.session and who.session.must_change),
+    }  # fmt: skip
     return _templates.TemplateResponse(request, "sign_in.html", context)
 
 

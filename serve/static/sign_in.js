@@ -68,7 +68,4 @@ form("setup")?.addEventListener("submit", async (event) => {
 });
 
 // Somebody who is signed in and was sent here must change their password.
-if (!form("setup")) {
-  const answer = await fetch("/api/session", { headers: { Accept: "application/json" } });
-  if (answer.ok && (await answer.json()).must_change_password) show("change");
-}
+if (document.body.dataset.change) show("change");

@@ -15,6 +15,7 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.package import read_package, seal
 from inspection.verdict import Limits, Outcome
+from tests.people import PASSWORD
 from tests.serve.serving import Running, running, write_recipe
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ class Opened:
             self.pictures_under_way -= 1
 
 
+def sign_in(page: "Page") -> None:
+    """As a person does who was sent to the page to sign in on."""
+    page.locator("#sign-in [name=name]").fill("root.person")
+    page.locator("#sign-in [name=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("#line").wait_for()
+
+
 @contextmanager
 def opened(browser: "Browser", address: str, size: tuple[int, int] = DESKTOP) -> Iterator[Opened]:
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
@@ -79,6 +88,7 @@ def opened(browser: "Browser", address: str, size: tuple[int, int] = DESKTOP) ->
     page.on("console", lambda message: seen.errors.append(message.text) if message.type != "log" else None)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.goto(address)
+    sign_in(page)
     try:
         yield seen
     finally:

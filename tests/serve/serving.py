@@ -22,6 +22,7 @@ from serve.first_start import FirstStart
 from serve.server import Server, Tls, listen
 from serve.service import Service, build_service
 from serve.wall_clock import ClockWatch
+from tests.people import people
 
 Event = tuple[str, dict[str, Any]]
 
@@ -72,10 +73,14 @@ class Running:
 
 @contextmanager
 def running(
-    recipe_file: Path, archive: Path, clock: ClockWatch | None = None, tls: tuple[Path, Path] | None = None
-) -> Iterator[Running]:
-    """The service of a recipe, until the block ends; then it is stopped as by a signal. `tls`: certificate and key."""
+    recipe_file: Path, archive: Path, clock: ClockWatch | None = None, tls: tuple[Path, Path] | None = None,
+    *, accounts: bool = True,
+) -> Iterator[Running]:  # fmt: skip
+    """The service of a recipe, until the block ends; then it is stopped as by a signal. `tls`: certificate and key;
+    `accounts`: with an administrator `root.person`."""
     headers = machine(archive)
+    if accounts:
+        people(archive)
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         service = build_service(recipe_file, archive, stack, clock=clock, unapproved=True)

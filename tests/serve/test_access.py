@@ -222,7 +222,7 @@ def test_no_path_leads_out(path: str, plant: Running) -> None:
 
 
 def test_the_first_account_is_made_with_the_code_that_the_service_wrote(tmp_path: Path, vial_package: Path) -> None:
-    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station:
+    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive", accounts=False) as station:
         first: Any = {"name": "vera", "full_name": "Vera Winter", "password": PASSWORD}
         with httpx.Client(base_url=station.address) as client:
             assert "The first account" in client.get("/sign-in").text
@@ -237,7 +237,7 @@ def test_the_first_account_is_made_with_the_code_that_the_service_wrote(tmp_path
 
 
 def test_too_many_wrong_codes_close_the_door(tmp_path: Path, vial_package: Path) -> None:
-    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station:
+    with running(write_recipe(tmp_path, vial_package), tmp_path / "archive", accounts=False) as station:
         first = {"name": "vera", "full_name": "Vera Winter", "password": PASSWORD}
         for _ in range(5):
             assert httpx.post(station.address + "api/setup", json=first | {"code": "no"}).status_code == 403

@@ -156,4 +156,7 @@ def test_twenty_at_once_are_twenty_records_in_one_chain(station: Running, vial_i
         kept = answer["record"]["frames"][0]["image"]
         assert station.service.archive.images.get(kept) == jobs[int(answer["unit"][2:])][0].read_bytes()
     found = verify_archive(station.service.archive.folder)
-    assert (found.intact, found.entries) == (True, 22)  # with the line's start, and the token of these tests
+    assert (found.intact, found.entries) == (
+        True,
+        23,
+    )  # with the line's start, and the token and the account of these tests

@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 _HEAD = """# Licences
 
 What is installed with the product at run time (`make demo`), by what the packages say of themselves. Made by
-`python -m benchmarks.licences > docs/licences.md`; `tests/test_licences.py` keeps it true. asyncua and psycopg are LGPL: they
-are used as libraries, unchanged, and can be exchanged.
+`python -m benchmarks.licences > docs/licences.md`; `tests/test_licences.py` keeps it true. asyncua and psycopg are
+LGPL: they are used as libraries, unchanged, and can be exchanged.
 
 | package | licence |
 |---|---|"""

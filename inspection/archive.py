@@ -185,7 +185,7 @@ class Archive:
                     yield write
                     connection.commit()
                 for entry in write.heads.values():
-                    self._note_head(entry)
+                    self.note_head(entry)
         except (SQLAlchemyError, OSError, ValueError) as error:
             raise ArchiveFault(f"{self.folder} did not accept a record ({cause(error)})") from error
 
@@ -196,7 +196,7 @@ class Archive:
         with self.writing() as write:
             write.connection.execute(entries.insert(), list(rows))
         for row in {row["station"]: row for row in rows}.values():
-            self._note_head(from_row(row))
+            self.note_head(from_row(row))
 
     def replace(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         """Let a table that may change hold these rows, for backup and restore. Raises ArchiveFault."""
@@ -282,7 +282,8 @@ class Archive:
         with self._engine.connect() as connection:
             return sorted(guard_names(self.postgresql) - found_guards(connection))
 
-    def _note_head(self, entry: Entry) -> None:
+    def note_head(self, entry: Entry) -> None:
+        """Note a chain's end beside the database, so that one that is cut off shows."""
         # Written after the commit and not synced: after a crash it may lag behind the database, never lead it. The
         # record stands whether or not the note can be written; `verify` says when one is missing.
         note = self._heads / f"{entry.station}.json"

@@ -130,6 +130,15 @@ def image_suffix(data: bytes) -> str:
         return formats.get(image.format or "", ".img")
 
 
+def encode_thumbnail(pixels: Pixels, longest: int) -> bytes:
+    """A JPEG of `[H, W, 3]` uint8 RGB pixels, shrunk so that its longer side has `longest` pixels at most."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((longest, longest))
+    out = BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """Lossless PNG bytes of `[H, W, 3]` RGB or `[H, W]` uint8 or uint16 pixels (fast compression)."""
     ordered = pixels[:, :, ::-1] if pixels.ndim == 3 else pixels

@@ -1,5 +1,6 @@
 """The recipe: what a station runs for one product."""
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from inspection.image_quality import ImageQuality
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
 from inspection.runtimes.names import AUTO, RuntimeName
-from inspection.verdict import Limits
+from inspection.verdict import Limits, Outcome
 
 
 class RecipePackageDiffers(InspectionError):
@@ -79,6 +80,22 @@ class Ejector(_Part):
         return math.floor(1000 * self.distance_mm / self.speed_mm_s - self.needs_ms)
 
 
+class Keep(_Part):
+    """What is kept of units that pass: of a share of them, `passes_in_full`, image and heatmap; of the others a JPEG
+    whose longer side has `thumbnail_px` pixels. Rejected and undecided units are always kept in full. Which passes are in the
+    sample follows from station and unit id, so that everybody can tell."""
+
+    passes_in_full: float = Field(default=1.0, ge=0, le=1)
+    thumbnail_px: int = Field(default=256, ge=32, le=1024)
+
+    def in_full(self, station: str, unit: str, outcome: Outcome) -> bool:
+        """Whether a unit's images are kept in full."""
+        if outcome is not Outcome.PASS or self.passes_in_full >= 1:
+            return True
+        drawn = hashlib.sha256(f"{station}/{unit}".encode()).digest()
+        return int.from_bytes(drawn[:8], "big") < self.passes_in_full * 2**64
+
+
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
@@ -100,6 +117,7 @@ class Recipe(_Part):
     runtime: RuntimeName = AUTO
     limits: Limits | None = None
     image_quality: ImageQuality | None = None
+    keep: Keep = Keep()
     batch: str | None = Field(default=None, max_length=128)
     deadline_ms: int = Field(default=1000, ge=1)
     ejector: Ejector | None = None

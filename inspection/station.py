@@ -13,7 +13,7 @@ from inspection.archive import Archive
 from inspection.detector import FrameDetector
 from inspection.errors import InspectionError
 from inspection.finding import Finding, finite
-from inspection.frames import Frame, is_grey
+from inspection.frames import Frame, encode_thumbnail, is_grey
 from inspection.heatmap import encode_heatmap
 from inspection.image_finding import find_in_frame
 from inspection.jpegxl import encode_jpegxl
@@ -127,7 +127,7 @@ class Station:
     def _record(self, account: UnitAccount) -> Disposition:
         unit, verdict = account.unit, account.verdict
         try:
-            frames = [self.keep(seen) for seen in account.seen]
+            frames = [self.keep(seen, account) for seen in account.seen]
             entry = self.archive.append(self.draft(account, frames), self.recipe.station)
             if verdict.outcome is Outcome.PASS and self._late(account.opened):
                 return self._too_late(entry)
@@ -140,17 +140,20 @@ class Station:
         latency_ms = (self.clock() - account.opened) * 1000
         return unit_draft(account, self.recipe, self.detector, self.limits, frames, latency_ms)
 
-    def keep(self, seen: Seen) -> FrameRecord:
-        """Store a frame and the heatmap that decided it, durably. Raises OutputNotWritable."""
-        images, frame, finding = self.archive.images, seen.frame, seen.finding
-        heatmap = encode_heatmap(finding.deciding(self.limits)[0].heatmap) if finding else None
+    def keep(self, seen: Seen, account: UnitAccount) -> FrameRecord:
+        """Store a frame of a decided unit and the heatmap that decided it, or what the recipe keeps of them, durably.
+        Raises OutputNotWritable."""
+        images, frame, finding, keep = self.archive.images, seen.frame, seen.finding, self.recipe.keep
+        in_full = keep.in_full(self.recipe.station, account.unit, account.verdict.outcome)
+        heatmap = encode_heatmap(finding.deciding(self.limits)[0].heatmap) if finding and in_full else None
         return FrameRecord(
             camera=frame.camera,
             sequence=frame.sequence,
             captured_at=utc_text(frame.captured_at),
-            image=images.put(*self._encoded(frame)),
+            image=images.put(*self._encoded(frame)) if in_full else None,
             heatmap=images.put(heatmap, ".npy") if heatmap else None,
             score=finite(finding.score) if finding else None,
+            thumbnail=None if in_full else images.put(encode_thumbnail(frame.pixels, keep.thumbnail_px), ".jpg"),
         )
 
     def _encoded(self, frame: Frame) -> tuple[bytes, str]:

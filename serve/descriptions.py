@@ -24,7 +24,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
     first = entry.frames[0] if entry.frames else None
     links = {
         "self": base,
-        "image": f"{base}/image" if first and first.image else None,
+        "image": f"{base}/image" if first and (first.image or first.thumbnail) else None,
         "heatmap": f"{base}/heatmap" if first and first.heatmap else None,
     }
     names = (
@@ -32,7 +32,7 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
         "reason", "score", "review_limit", "reject_limit", "latency_ms", "previous", "hash",
     )  # fmt: skip
     frames = [{"camera": f.camera, "sequence": f.sequence, "captured_at": f.captured_at, "image": f.image,
-               "heatmap": f.heatmap, "score": f.score} for f in entry.frames]  # fmt: skip
+               "heatmap": f.heatmap, "thumbnail": f.thumbnail, "score": f.score} for f in entry.frames]  # fmt: skip
     return {name: getattr(entry, name) for name in names} | {
         "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
     }  # fmt: skip

@@ -11,6 +11,7 @@ from inspection.archive import Archive
 from inspection.errors import InspectionError
 from inspection.recipe import Recipe, read_recipe
 from inspection.records import AUDIT
+from inspection.recovery import Recovery, recover
 from inspection.registry.admission import admit
 from inspection.runtimes.names import RuntimeName
 from inspection.signing import SigningKey, signing_key
@@ -51,11 +52,13 @@ class Service:
         clock: ClockWatch | None = None,
         *,
         unapproved: bool = False,
+        accept_damage: str = "",
     ) -> None:
         """`unapproved` lets a recipe run that is not under change control, in an archive without any.
 
         Raises what reading recipe and packages raises, InspectorRefused, CameraUnavailable, TriggerUnavailable."""
-        self._unapproved = unapproved
+        self._unapproved, self._accept_damage = unapproved, accept_damage
+        self.recovery = Recovery()
         self._runtime, self._threads, self._clock = runtime, threads, clock or ClockWatch()
         self._archive: Archive | None = None
         self._key: SigningKey | None = None
@@ -111,6 +114,9 @@ class Service:
     def start(self, archive: Archive) -> None:
         """Connect the outputs and let units come. Raises NotApproved, and ArchiveFault where the start cannot be
         recorded."""
+        self.recovery = recover(archive, self.line.recipe.station, self._accept_damage)
+        for said in self.recovery.sentences:
+            log("recovered", logging.WARNING, message=said)
         self.admit(self.line, archive)
         self._archive = archive
         self._key = signing_key(archive)
@@ -290,13 +296,14 @@ def build_service(
     clock: ClockWatch | None = None,
     *,
     unapproved: bool = False,
+    accept_damage: str = "",
 ) -> Service:
     """Everything the recipe names, opened and proved; it is closed with `stack`. `runtime` and `threads` replace the
     recipe's. Nothing is written where anything cannot be opened.
 
     Raises what `Service` and opening the archive raise, and ArchiveFault where the start cannot be recorded.
     """
-    service = Service(recipe_file, runtime, threads, clock, unapproved=unapproved)
+    service = Service(recipe_file, runtime, threads, clock, unapproved=unapproved, accept_damage=accept_damage)
     stack.callback(service.close)
     archive = stack.enter_context(Archive(archive_folder))
     stack.callback(service.close)  # before the archive is

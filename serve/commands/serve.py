@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--tls-certificate", type=click.Path(path_type=Path), help="Certificate with its chain, a PEM file.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, a PEM file.")
 @click.option("--plain-http", is_flag=True, help="Listen on a network without TLS: a proxy in front of it has it.")
+@click.option("--accept-damage", default="", metavar="WHY", help="Start on a damaged archive; the reason is on record.")
 @click.option("--unapproved", is_flag=True, help="Try out a recipe that is not under change control; it is on record.")
 @click.option(
     "--runtime", type=click.Choice([AUTO, *NAMES]), help="The engine [default: the recipe's `runtime`, or auto]."
@@ -39,6 +40,7 @@ def serve(
     tls_certificate: Path | None,
     tls_key: Path | None,
     plain_http: bool,
+    accept_damage: str,
     unapproved: bool,
     runtime: RuntimeName | None,
     threads: int | None,
@@ -62,13 +64,17 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server answers: what was begun is closed
     with ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        service = build_service(recipe, archive, stack, threads, runtime, unapproved=unapproved)
+        service = build_service(
+            recipe, archive, stack, threads, runtime, unapproved=unapproved, accept_damage=accept_damage
+        )
         server = Server(service, listener, tls)
         configure(log_format or ("text" if sys.stderr.isatty() else "json"))
         click.echo(
             f"{service.station.recipe.label} on {service.station.recipe.station}: {server.address} "
             f"with {service.station.detector.runtime} (Ctrl-C stops)"
         )
+        for said in service.recovery.sentences:
+            click.echo(f"the start found: {said}")
         if unapproved:
             click.echo("the recipe is not under change control: this is a trial, and so it is on record")
         if not has_users(service.archive):

@@ -75,7 +75,7 @@ class Recorder:
             account = replace(account, more={**account.more, "images": "not kept: too many units were waiting"})
             kept = [_without_image(seen) for seen in account.seen]
         else:
-            kept = [self._pool.submit(self._station.keep, seen) for seen in account.seen]
+            kept = [self._pool.submit(self._station.keep, seen, account) for seen in account.seen]
         self._items.put(_Item(number, account, kept))
 
     def event(self, draft: Draft) -> None:

@@ -52,7 +52,8 @@ def read_image(
     service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
 ) -> Response:
     """The image as it was recorded, byte for byte; with `width`, a picture for a page, no wider than that."""
-    name, data = _stored(service, entry, frame, "image")
+    kept = entry.frames[frame] if frame < len(entry.frames) else None
+    name, data = _stored(service, entry, frame, "thumbnail" if width and kept and not kept.image else "image")
     media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
     if width is None:
         return Response(data, media_type=media_type, headers=_FRESH)
@@ -77,10 +78,14 @@ def read_heatmap(
     return _picture(shown) if width else Response(encode_png(shown), media_type="image/png", headers=_FRESH)
 
 
-def _stored(service: Service, entry: Entry, frame: int, which: Literal["image", "heatmap"]) -> tuple[str, bytes]:
+def _stored(
+    service: Service, entry: Entry, frame: int, which: Literal["image", "heatmap", "thumbnail"]
+) -> tuple[str, bytes]:
     name = getattr(entry.frames[frame], which) if frame < len(entry.frames) else None
     if name is None:
-        raise Problem(404, "image_missing", f"record {entry.name} has no {which} for frame {frame}")
+        small = which == "image" and frame < len(entry.frames) and entry.frames[frame].thumbnail
+        why = ": of this unit that passed only a thumbnail was kept (give `width`)" if small else ""
+        raise Problem(404, "image_missing", f"record {entry.name} has no {which} for frame {frame}{why}")
     try:
         return name, service.archive.images.get(name)
     except ImageMissing as error:

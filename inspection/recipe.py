@@ -82,8 +82,8 @@ class Ejector(_Part):
 
 class Keep(_Part):
     """What is kept of units that pass: of a share of them, `passes_in_full`, image and heatmap; of the others a JPEG
-    whose longer side has `thumbnail_px` pixels. Rejected and undecided units are always kept in full. Which passes are in the
-    sample follows from station and unit id, so that everybody can tell."""
+    whose longer side has `thumbnail_px` pixels. Rejected and undecided units are always kept in full. Which passes are
+    in the sample follows from station and unit id, so that everybody can tell."""
 
     passes_in_full: float = Field(default=1.0, ge=0, le=1)
     thumbnail_px: int = Field(default=256, ge=32, le=1024)

@@ -32,6 +32,7 @@ from inspection.database import (
     writable,
 )
 from inspection.errors import BadUsage, InspectionError
+from inspection.files import sync_folder
 from inspection.guards import found_guards, guard_names
 from inspection.image_store import Images, ImageStore
 from inspection.object_store import ObjectStore
@@ -128,7 +129,9 @@ class Archive:
     def _make_folders(parts: list[Path]) -> None:
         for part in parts:
             try:
-                part.mkdir(parents=True, exist_ok=True)
+                if not part.is_dir():
+                    part.mkdir(parents=True, exist_ok=True)
+                    sync_folder(part.parent)
             except OSError as error:
                 raise ArchiveNotWritable(f"{part} cannot be made ({error.strerror}); choose another folder") from error
             if not writable(part):

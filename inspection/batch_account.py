@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from inspection.archive import Archive
-from inspection.batch_totals import Acceptance, BatchTotals, acceptance, batch_totals
-from inspection.record_findings import SEVERITIES
+from inspection.batch_totals import Acceptance, BatchMissing, BatchTotals, acceptance, batch_totals
+from inspection.record_findings import SEVERITIES, UNNAMED
 from inspection.records import Entry, from_row
 from inspection.schema import entries
 from inspection.signatures import Signature, signatures_of
@@ -43,8 +43,7 @@ class Head:
 
 @dataclass(frozen=True)
 class BatchAccount:
-    """All of it. `triggered` is what the line counted, None where the batch was never stopped; `reconciled` whether
-    that is the number of units on record, as `batch_stopped` says and the records still do."""
+    """All of it. `triggered` is what the lines of all its stations counted, None where one of them has not ended it."""
 
     batch: str
     products: tuple[str, ...]
@@ -52,7 +51,7 @@ class BatchAccount:
     first_at: str
     last_at: str
     started: Entry | None
-    stopped: Entry | None
+    stops: tuple[Entry, ...]
     totals: BatchTotals
     triggered: int | None
     ran: tuple[Ran, ...]
@@ -63,9 +62,15 @@ class BatchAccount:
     events: dict[str, int]
 
     @property
+    def stopped(self) -> Entry | None:
+        """The record that ends it, on each station, and is signed."""
+        return self.stops[-1] if self.stops else None
+
+    @property
     def reconciled(self) -> bool:
-        """Whether every unit that came by is on record."""
-        return self.triggered is not None and self.triggered == self.totals.units
+        """Whether every unit that came by is on record, when it ended and now."""
+        fits = all(stop.details.get("reconciled") for stop in self.stops)
+        return self.triggered is not None and fits and self.triggered == self.totals.units
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -84,7 +89,7 @@ class BatchAccount:
 
 def batch_account(archive: Archive, batch: str) -> BatchAccount:
     """The account of a batch. Raises BatchMissing, ArchiveFault, ReviewInvalid."""
-    totals = batch_totals(archive, batch)
+    totals = _totals(archive, batch)
     table = entries.c
     units = (table.batch == batch, table.kind == "unit")
     with archive.reader() as connection:
@@ -104,37 +109,55 @@ def batch_account(archive: Archive, batch: str) -> BatchAccount:
             select(entries).where(*units, table.score.is_not(None), table.outcome != Outcome.PASS)
             .order_by((table.score / func.nullif(table.reject_limit, 0.0)).desc()).limit(_WORST)
         ).mappings().all()  # fmt: skip
-        first, last = min(row[2] for row in places), max(row[3] for row in places)
-        started, stopped = (
-            next((from_row(row) for row in marks if row["reason"] == what), None) for what in (STARTED, STOPPED)
-        )
+        begun, stops = ([from_row(row) for row in marks if row["reason"] == what] for what in (STARTED, STOPPED))
+        times = [row[2] for row in places] + [row[3] for row in places] + [one.recorded_at for one in (*begun, *stops)]
+        first, until = min(times), max(times)
         ends = {row[0]: row[4] for row in places}
-        if stopped:
-            ends[stopped.station] = max(ends.get(stopped.station, 0), stopped.sequence)
+        for stop in stops:
+            ends[stop.station] = max(ends.get(stop.station, 0), stop.sequence)
         heads = tuple(_head(connection, station, sequence) for station, sequence in sorted(ends.items()))
-        until = stopped.recorded_at if stopped else last
+        # Of all stations, by the index of events and times; those of others are left out here.
         told = connection.execute(
-            select(table.reason, func.count()).where(
-                table.kind == "event", table.station.in_(ends), table.recorded_at.between(first, until)
-            ).group_by(table.reason)
-        ).all()  # fmt: skip
+            select(table.reason, table.station).where(table.kind == "event", table.recorded_at.between(first, until))
+        ).all()
     return BatchAccount(
         batch=batch,
-        products=tuple(sorted({str(row[1]) for row in places})),
+        products=tuple(sorted({str(row[1]) for row in places if row[1]})),
         stations=tuple(sorted(ends)),
-        first_at=started.recorded_at if started else first,
+        first_at=first,
         last_at=until,
-        started=started,
-        stopped=stopped,
+        started=begun[0] if begun else None,
+        stops=tuple(stops),
         totals=totals,
-        triggered=stopped.details["counts"]["triggered"] if stopped else None,
-        ran=tuple(Ran(*row) for row in ran),
+        triggered=_triggered(stops, {one.station for one in begun}),
+        ran=tuple(Ran(str(row[0]), str(row[1]), *row[2:]) for row in ran),
         acceptance=tuple(acceptance(totals, AQLS)),
         worst=tuple(from_row(row) for row in worst),
-        signatures=tuple(signatures_of(archive, stopped)) if stopped else (),
+        signatures=tuple(one for stop in stops for one in signatures_of(archive, stop)),
         heads=heads,
-        events=dict(Counter(dict(told)).most_common()),
+        events=dict(Counter(str(reason) for reason, station in told if station in ends).most_common()),
     )
+
+
+def _totals(archive: Archive, batch: str) -> BatchTotals:
+    """The totals; all zero for a batch that was begun and had no unit: a report on it matters most."""
+    try:
+        return batch_totals(archive, batch)
+    except BatchMissing:
+        query = select(entries.c.sequence).where(entries.c.batch == batch).limit(1)
+        with archive.reader() as connection:
+            if connection.scalar(query) is None:
+                raise
+    none = dict.fromkeys((*SEVERITIES, UNNAMED), 0)
+    return BatchTotals(batch, 0, dict.fromkeys(Outcome, 0), {}, none, 0, dict.fromkeys(SEVERITIES, 0))
+
+
+def _triggered(stops: list[Entry], begun: set[str]) -> int | None:
+    """What the lines counted, where each that began it has ended it."""
+    counts = {stop.station: stop.details.get("counts", {}).get("triggered") for stop in stops}
+    if not stops or not begun <= set(counts) or None in counts.values():
+        return None
+    return sum(int(count) for count in counts.values())
 
 
 def _head(connection: Any, station: str, sequence: int) -> Head:

@@ -12,7 +12,7 @@ from reportlab.platypus import Image, KeepTogether, Paragraph, SimpleDocTemplate
 from inspection.archive import Archive
 from inspection.batch_account import BatchAccount
 from inspection.errors import InspectionError
-from inspection.frames import decode_frame, encode_png
+from inspection.frames import FrameWrongFormat, Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
 from inspection.pdf_style import DARK, GREY, LINE, numbered, styles
 from inspection.record_findings import deciding_limits
@@ -139,7 +139,7 @@ def _images(archive: Archive, entry: Entry) -> list[bytes]:
         return []
     frame = max(kept, key=lambda one: one.score if one.score is not None else float("inf"))
     try:
-        pixels = decode_frame(archive.images.get(str(frame.image)), str(frame.image))
+        pixels = _decoded(archive.images.get(str(frame.image)), str(frame.image))
         limits = deciding_limits(entry)
         if frame.heatmap is None or limits is None:
             return [encode_png(pixels)]
@@ -147,6 +147,14 @@ def _images(archive: Archive, entry: Entry) -> list[bytes]:
         return [encode_png(pixels), encode_png(over)]
     except InspectionError:  # missing, changed, or no image at all: `verify` says which
         return []
+
+
+def _decoded(data: bytes, name: str) -> Pixels:
+    """Of whichever colour it is: the report has no package that says it."""
+    try:
+        return decode_frame(data, name)
+    except FrameWrongFormat:
+        return decode_frame(data, name, "mono")
 
 
 def _picture(data: bytes) -> Image:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from inspection.commands.options import system_user
+
 
 @click.command()
 @click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
@@ -22,8 +24,6 @@ def audit(
     station: str | None, limit: int, file: Path | None,
 ) -> None:  # fmt: skip
     """Who did what, when and why: the newest first. The archive is only read."""
-    import getpass
-
     from inspection.archive import Archive, refuse_inside
     from inspection.audit import AuditQuery, find_audit
     from inspection.audit_export import MEDIA_TYPES, export_audit, readable
@@ -44,5 +44,5 @@ def audit(
         if form not in MEDIA_TYPES:
             raise BadUsage(f"--export {file} must end in .csv, .json or .pdf")
         events = list(find_audit(opened, query))
-    write_durably(file, export_audit(events, form, query, getpass.getuser()))  # type: ignore[arg-type]
+    write_durably(file, export_audit(events, form, query, system_user()))  # type: ignore[arg-type]
     click.echo(f"{file}: {len(events)} events")

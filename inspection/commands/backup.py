@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import as_option, password_option, system_user, why_option, writable_archive_option
 
 
 @click.command()
@@ -17,8 +17,6 @@ def backup(archive: Path, out: Path, quiet: bool) -> None:
 
     The signing key is not in it: keep a copy of that elsewhere.
     """
-    import getpass
-
     from tqdm import tqdm
 
     from inspection.archive import Archive, refuse_inside
@@ -32,7 +30,7 @@ def backup(archive: Path, out: Path, quiet: bool) -> None:
     ):
         found = make(opened, out, bar.update)
     with Archive(archive) as opened:
-        said: dict[str, Any] = {"records": found.entries, "to": str(out.resolve()), "system_user": getpass.getuser()}
+        said: dict[str, Any] = {"records": found.entries, "to": str(out.resolve()), "system_user": system_user()}
         record_audit(opened, audit_draft("backed_up", SYSTEM, "archive", **said))
     click.echo(f"{out}: {found.entries} records, {found.files} images and heatmaps, intact")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspection.commands.options import system_user
 from inspection.sampling import LEVELS, Level
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def batch(
 
 
 def _report(folder: Path, batch: str, file: Path) -> None:
-    import getpass
-
     from inspection.archive import Archive
     from inspection.batch_account import batch_account
     from inspection.errors import BadUsage
@@ -95,7 +94,7 @@ def _report(folder: Path, batch: str, file: Path) -> None:
         else:
             from inspection.batch_pdf import batch_pdf
 
-            data = batch_pdf(opened, account, getpass.getuser())
+            data = batch_pdf(opened, account, system_user())
     write_durably(file, data)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inspection.commands.options import writable_archive_option
+from inspection.commands.options import system_user, writable_archive_option
 
 
 @click.command()
@@ -14,8 +14,6 @@ from inspection.commands.options import writable_archive_option
 def export_batch(batch: str, archive: Path, out: Path) -> None:
     """Write BATCH's records (Parquet), images and signed manifest to a folder, which `inspection verify --archive OUT`
     accepts without this archive."""
-    import getpass
-
     from inspection.archive import Archive, refuse_inside
     from inspection.audit import SYSTEM, audit_draft, record_audit
     from inspection.batch_export import export_batch as export
@@ -26,7 +24,7 @@ def export_batch(batch: str, archive: Path, out: Path) -> None:
         key = signing_key(opened)
         sign_heads(opened, key)
         manifest = export(opened, batch, out, key)
-        said = {"to": str(out.resolve()), "system_user": getpass.getuser()}
+        said = {"to": str(out.resolve()), "system_user": system_user()}
         record_audit(opened, audit_draft("batch_exported", SYSTEM, batch, **said))
     records = sum(part["last"] - part["first"] + 1 for part in manifest["chains"])
     click.echo(f"{out}: {records} records, {manifest['images']} images and heatmaps of batch {batch}")

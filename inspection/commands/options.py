@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import getpass
 import os
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def _existing(_: click.Context, __: click.Parameter, folder: Path) -> Path:
     if not any((folder / name).is_file() for name in (DATABASE_FILE, SETTINGS_FILE)):
         raise ArchiveMissing(f"{folder} holds no archive (no {DATABASE_FILE}); give the folder of an archive")
     return folder
+
+
+def system_user() -> str:
+    """Who runs the command, as the machine knows them: a name, or a number where there is none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def ask_password(file: Path | None) -> str:

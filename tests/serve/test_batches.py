@@ -2,13 +2,18 @@
 
 import subprocess
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from inspection.accounts.sign_in import SignIn
 from inspection.archive import Archive
+from inspection.batch_account import batch_account
 from inspection.batch_export import ExportInvalid, export_batch, verify_export
+from inspection.batch_pdf import batch_pdf
+from inspection.records import Draft, FrameRecord
 from inspection.signatures import Signer, sign_record
 from inspection.signing import signing_key
 from inspection.verify import Trust, verify_archive
@@ -114,6 +119,45 @@ def test_the_report_accounts_for_the_batch_and_shows_who_signed_it(
     for name, code in (("report.txt", "bad_usage"), ("archive/report.pdf", "bad_usage")):
         done = inspection("batch", "µ-1", "--archive", tmp_path / "archive", "--report", tmp_path / name)
         assert f"[{code}]" in done.stderr and not (tmp_path / name).exists()
+
+
+def test_a_batch_without_a_unit_has_a_report_and_one_that_lost_units_is_not_reconciled(station: Running) -> None:
+    archive = station.service.archive
+    begin(station, "B-0")
+    station.client.post("/api/batches/stop", json={"why": "nothing came"})
+    said = station.client.get("/api/batches/B-0").json()
+    assert (said["triggered"], said["totals"]["units"], said["reconciled"]) == (0, 0, True)
+    lost = {"by": "test", "why": "test", "counts": {"triggered": 500}, "reconciled": False}
+    for what, details in (("batch_started", {"by": "test"}), ("batch_stopped", lost)):
+        archive.append(Draft("event", batch="B-9", reason=what, details=details), "station-1")
+    said = station.client.get("/api/batches/B-9").json()
+    assert (said["triggered"], said["totals"]["units"], said["reconciled"]) == (500, 0, False)
+    assert station.client.get("/api/batches/B-9/report").content.startswith(b"%PDF-")
+
+
+def test_a_batch_on_two_stations_is_reconciled_when_both_have_ended_it(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        for name in ("left", "right"):
+            archive.append(Draft("event", batch="B", reason="batch_started", details={"by": "a"}), name)
+            archive.append(Draft("unit", f"u-{name}", batch="B", product="vial", outcome="PASS", reason="x"), name)
+            assert batch_account(archive, "B").triggered is None
+            details = {"by": "a", "counts": {"triggered": 1}, "reconciled": True}
+            archive.append(Draft("event", batch="B", reason="batch_stopped", details=details), name)
+        account = batch_account(archive, "B")
+        assert (account.triggered, account.reconciled, account.stations) == (2, True, ("left", "right"))
+        assert batch_pdf(archive, account, "a", "2026-11-24T00:00:00") == batch_pdf(
+            archive, account, "a", "2026-11-24T00:00:00"
+        )
+
+
+def test_a_monochrome_image_is_in_the_report(tmp_path: Path) -> None:
+    out = BytesIO()
+    Image.new("L", (40, 30), 90).save(out, "PNG")
+    with Archive(tmp_path) as archive:
+        frames = (FrameRecord("c", 1, "t", archive.images.put(out.getvalue(), ".png"), None, 2.0),)
+        archive.append(Draft("unit", "u", batch="B", outcome="REJECT", reason="x", score=2.0, reject_limit=1.0,
+                             review_limit=1.0, frames=frames), "s")  # fmt: skip
+        assert batch_pdf(archive, batch_account(archive, "B"), "a").count(b"/Subtype /Image") == 1
 
 
 # The batch as a folder that stands for itself.

@@ -59,6 +59,16 @@ class ObjectStoreSettings(_Part):
     timeout_s: float = Field(default=5.0, gt=0, le=60)
 
 
+class OpenIdSettings(_Part):
+    """An OpenID Connect provider to sign in with: its address, and how this service is known there."""
+
+    issuer: str = Field(pattern=r"^https?://")
+    client_id: str = Field(min_length=1, max_length=256)
+    client_secret: Secret
+    name: str = Field(default="the plant's sign-in", max_length=64)
+    timeout_s: float = Field(default=5.0, gt=0, le=60)
+
+
 class ArchiveSettings(_Part):
     """`database` is the address of a PostgreSQL database, without its password; left out, it is a SQLite file in the
     folder. Images lie in `images`, a folder, or in an object `store`; left out, in the folder `images` of the archive.
@@ -69,6 +79,7 @@ class ArchiveSettings(_Part):
     images: Path | None = None
     store: ObjectStoreSettings | None = None
     signing_key: Path | None = None
+    open_id: OpenIdSettings | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ArchiveSettings":

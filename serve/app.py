@@ -15,6 +15,7 @@ from serve.changeover import Changeover
 from serve.deps import Allowed
 from serve.first_start import FirstStart
 from serve.guards import LimitedBody, SecurityHeaders
+from serve.open_id import OpenId
 from serve.problems import install_problem_handlers
 from serve.routes import (
     accounts,
@@ -25,20 +26,23 @@ from serve.routes import (
     inspect,
     live,
     metrics,
+    open_id,
     records,
     registry,
     session,
     signatures,
-)  # fmt: skip
+)
 from serve.service import Service
 
 # What is answered to anybody: whether the service lives, and how to become known.
 OPEN = frozenset({
     ("GET", "/health"), ("GET", "/ready"), ("GET", "/sign-in"), ("POST", "/api/session"), ("POST", "/api/setup"),
+    ("GET", "/open-id/start"), ("GET", "/open-id/finish"),
 })  # fmt: skip
 _ROUTERS = (
     live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
     session.router, accounts.router, audit.router, registry.router, batches.router,
+    open_id.router,
 )  # fmt: skip
 
 
@@ -48,6 +52,8 @@ def create_app(service: Service, *, secure: bool = False, first_start: FirstStar
     app.state.service, app.state.changeover = service, Changeover(service)
     app.state.authentication = Authentication(lambda: service.archive, secure=secure)
     app.state.first_start = first_start or FirstStart()
+    named = service.archive.settings.open_id if service.started else None
+    app.state.open_id = OpenId(named) if named else None
     install_problem_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)

@@ -82,6 +82,11 @@ class Service:
         return self._archive
 
     @property
+    def started(self) -> bool:
+        """Whether there is an archive."""
+        return self._archive is not None
+
+    @property
     def key(self) -> SigningKey:
         """What this station signs with, from `start` on."""
         assert self._key

@@ -39,6 +39,7 @@ def sign_in_page(
     who = authentication.who(request)
     context = {
         "station": service.line.recipe.station, "version": __version__, "first": not has_users(archive),
+        "oidc": request.app.state.open_id.settings.name if request.app.state.open_id else "",
         "change": bool(who and who.session and who.session.must_change),
     }  # fmt: skip
     return _templates.TemplateResponse(request, "sign_in.html", context)

@@ -37,7 +37,7 @@ def plant(provider: str, tmp_path: Path, vial_package: Path, monkeypatch: pytest
         yield station
 
 
-def to_provider(plant: Running, client: httpx.Client, sub: str) -> str:
+def to_provider(client: httpx.Client, sub: str) -> str:
     """Begin here, sign in there; the address that the provider sends the browser back to."""
     begun = client.get("/open-id/start", params={"next": "/api/status"})
     assert begun.status_code == 303, begun.text
@@ -49,7 +49,7 @@ def to_provider(plant: Running, client: httpx.Client, sub: str) -> str:
 def test_who_has_an_account_with_this_identity_comes_in(plant: Running) -> None:
     with httpx.Client(base_url=plant.address) as client:
         assert "Sign in with the plant" in client.get("/sign-in").text
-        back = client.get(to_provider(plant, client, "sub-otto"))
+        back = client.get(to_provider(client, "sub-otto"))
         assert (back.status_code, back.headers["location"]) == (303, "/api/status")
         assert client.get("/api/session").json()["name"] == "otto"
         assert client.get("/api/status").status_code == 200
@@ -59,7 +59,7 @@ def test_who_has_an_account_with_this_identity_comes_in(plant: Running) -> None:
 
 def test_who_has_none_is_refused_and_that_is_on_the_trail(plant: Running) -> None:
     with httpx.Client(base_url=plant.address) as client:
-        back = client.get(to_provider(plant, client, "sub-mallory"))
+        back = client.get(to_provider(client, "sub-mallory"))
         assert (back.status_code, back.json()["code"]) == (401, "sign_in_refused")
         assert client.get("/api/status").status_code == 401
     refused = next(find_audit(plant.service.archive, AuditQuery(what="sign_in_refused")))
@@ -69,13 +69,13 @@ def test_who_has_none_is_refused_and_that_is_on_the_trail(plant: Running) -> Non
 def test_a_disabled_account_stays_out(plant: Running) -> None:
     change_user(plant.service.archive, "otto", "root.person", "left", active=False)
     with httpx.Client(base_url=plant.address) as client:
-        assert client.get(to_provider(plant, client, "sub-otto")).status_code == 401
+        assert client.get(to_provider(client, "sub-otto")).status_code == 401
 
 
 @pytest.mark.parametrize("what", ["another browser", "twice", "forged state", "forged code"])
 def test_what_was_not_begun_here_is_refused(what: str, plant: Running) -> None:
     with httpx.Client(base_url=plant.address) as client:
-        place = to_provider(plant, client, "sub-otto")
+        place = to_provider(client, "sub-otto")
         if what == "another browser":
             with httpx.Client(base_url=plant.address) as other:
                 assert other.get(place).status_code == 401

@@ -27,6 +27,12 @@ class ImageChanged(InspectionError):
     code = "image_changed"
 
 
+class ImagesUnreachable(InspectionError):
+    """The store of images does not answer, so that nobody can say what it holds."""
+
+    code = "images_unreachable"
+
+
 class Images(Protocol):
     """A store of files by the SHA-256 of their content."""
 
@@ -53,6 +59,11 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ImageMissing(f"{name!r} is not the name of a stored image")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether it can be one of ours."""
+    return _NAME.fullmatch(name) is not None
 
 
 def check_content(name: str, data: bytes) -> bytes:

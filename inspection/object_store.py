@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from inspection.archive_settings import ObjectStoreSettings
 from inspection.errors import OutputNotWritable
-from inspection.image_store import ImageMissing, check_content, check_name, content_name
+from inspection.image_store import ImageMissing, ImagesUnreachable, check_content, check_name, content_name, is_name
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -49,32 +49,40 @@ class ObjectStore:
         return name
 
     def get(self, name: str) -> bytes:
-        """The bytes stored as `name`, checked. Raises ImageMissing or ImageChanged."""
+        """The bytes stored as `name`, checked. Raises ImageMissing, ImageChanged, and ImagesUnreachable where the
+        server cannot say whether it has it."""
         key = _key(check_name(name))
         try:
             data = bytes(self._store.get(key).bytes())
+        except (FileNotFoundError, NotFoundError) as error:
+            raise ImageMissing(f"image {name} is missing (not in {self._place})") from error
         except (BaseError, OSError) as error:
-            raise ImageMissing(f"image {name} is missing ({_cause(error)})") from error
+            raise ImagesUnreachable(f"{self._place} did not give image {name} ({_cause(error)})") from error
         return check_content(name, data)
 
     def delete(self, name: str) -> None:
         """Remove an object, for the retention rule alone; one that is not there is no fault."""
         try:
             self._store.delete(_key(check_name(name)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotFoundError):
             pass
         except (BaseError, OSError) as error:
             raise OutputNotWritable(f"{self._place} did not delete {name} ({_cause(error)})") from error
 
     def names(self) -> Iterator[str]:
-        """Of all that is stored, in no particular order."""
-        for page in self._store.list():
-            for found in page:
-                yield str(found["path"]).rpartition("/")[2]
+        """Of all that is stored, in no particular order. Raises ImagesUnreachable."""
+        try:
+            for page in self._store.list():
+                for found in page:
+                    name = str(found["path"]).rpartition("/")[2]
+                    if is_name(name):
+                        yield name
+        except (BaseError, OSError) as error:
+            raise ImagesUnreachable(f"{self._place} did not list its images ({_cause(error)})") from error
 
     @property
     def _place(self) -> str:
-        return f"the object store {self._settings.endpoint or 'Amazon S3'}, bucket {self._settings.bucket},"
+        return f"the object store {self._settings.endpoint or 'Amazon S3'}, bucket {self._settings.bucket}"
 
 
 def _key(name: str) -> str:
@@ -82,4 +90,4 @@ def _key(name: str) -> str:
 
 
 def _cause(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

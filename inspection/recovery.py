@@ -43,7 +43,8 @@ class Recovery:
 
 def recover(archive: Archive, station: str, accept_damage: str = "") -> Recovery:
     """Look at how the last run ended, mend what a crash leaves, and put on record what was found. `accept_damage` is
-    the reason why a damaged archive may be used. Raises RecoveryRefused and ArchiveFault."""
+    the reason why a damaged archive may be used. Raises RecoveryRefused, ArchiveFault, and ImagesUnreachable where the
+    store of images does not answer: that is no damage."""
     found = Recovery()
     _half_written(archive, found)
     last = _last_entries(archive, station)

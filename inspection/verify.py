@@ -62,7 +62,8 @@ def verify_archive(
 ) -> Verification:
     """Check every entry's hash, every chain with its signed heads, every image; `progress` is called once per entry.
 
-    Raises ArchiveMissing where there is no archive, ArchiveFault where the database itself cannot be read.
+    Raises ArchiveMissing where there is no archive, ArchiveFault where the database itself cannot be read,
+    ImagesUnreachable where the store of images does not answer.
     """
     trust = trust or Trust()
     result = Verification()

@@ -19,6 +19,7 @@ from inspection.package import Package, read_package, write_package
 from inspection.recipe import PackageRef, Recipe
 from inspection.station import Station
 from tests.databases import PostgreSql, binary, postgresql_server
+from tests.object_stores import S3Server, s3_server
 from training.classifier_options import ClassifierOptions
 from training.fit import fit_anomaly
 from training.fit_classifier import fit_classifier
@@ -62,6 +63,13 @@ def postgresql(free_port: Callable[[], int]) -> Iterator[PostgreSql]:
     if binary("initdb") is None:
         missing("PostgreSQL is not installed: the tests of that database cannot run")
     with postgresql_server(free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def own_s3(free_port: Callable[[], int]) -> Iterator[S3Server]:
+    """A local S3 server with an empty bucket, which the test may stop and start again."""
+    with s3_server(free_port) as server:
         yield server
 
 

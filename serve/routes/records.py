@@ -11,7 +11,7 @@ from PIL import Image
 from inspection.accounts.roles import Permission
 from inspection.frames import Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
-from inspection.image_store import ImageChanged, ImageMissing
+from inspection.image_store import ImageChanged, ImageMissing, ImagesUnreachable
 from inspection.record_findings import deciding_limits
 from inspection.records import Entry
 from inspection.signatures import signatures_of
@@ -53,7 +53,8 @@ def read_image(
 ) -> Response:
     """The image as it was recorded, byte for byte; with `width`, a picture for a page, no wider than that."""
     kept = entry.frames[frame] if frame < len(entry.frames) else None
-    name, data = _stored(service, entry, frame, "thumbnail" if width and kept and not kept.image else "image")
+    small = bool(width and kept and kept.thumbnail and not kept.image)
+    name, data = _stored(service, entry, frame, "thumbnail" if small else "image")
     media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
     if width is None:
         return Response(data, media_type=media_type, headers=_FRESH)
@@ -61,7 +62,8 @@ def read_image(
         with Image.open(BytesIO(data)) as header:  # does not decode
             if header.width <= width:
                 return Response(data, media_type=media_type, headers=_FRESH)
-    return _picture(_shrunk(_pixels(service, data, name), width))
+    pixels = decode_frame(data, name) if small else _pixels(service, data, name)  # a thumbnail has three channels
+    return _picture(_shrunk(pixels, width))
 
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)
@@ -90,6 +92,8 @@ def _stored(
         return name, service.archive.images.get(name)
     except ImageMissing as error:
         raise Problem(404, error.code, f"record {entry.name}: {error}") from error
+    except ImagesUnreachable as error:
+        raise Problem(503, error.code, str(error)) from error
     except ImageChanged as error:
         raise Problem(409, error.code, f"record {entry.name}: {error}; run `inspection verify`") from error
 

@@ -14,7 +14,7 @@ from inspection.config import ConfigInvalid
 from inspection.detector import Detector
 from inspection.errors import OutputNotWritable
 from inspection.frames import read_frame
-from inspection.image_store import ImageChanged, ImageMissing, Images, ImageStore
+from inspection.image_store import ImageChanged, ImageMissing, Images, ImageStore, ImagesUnreachable
 from inspection.object_store import ObjectStore
 from inspection.recipe import Recipe
 from inspection.station import Station
@@ -94,7 +94,7 @@ def test_a_store_that_is_gone_is_a_fault_within_seconds() -> None:
     began = time.monotonic()
     with pytest.raises(OutputNotWritable, match="did not take an image"):
         store_at("http://127.0.0.1:9", "x", timeout_s=1.0).put(b"picture", ".png")
-    with pytest.raises(ImageMissing):
+    with pytest.raises(ImagesUnreachable):
         store_at("http://127.0.0.1:9", "x", timeout_s=1.0).get("a" * 64 + ".png")
     assert time.monotonic() - began < 15
 

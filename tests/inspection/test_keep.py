@@ -14,6 +14,7 @@ from inspection.archive import Archive
 from inspection.archive_work import ArchiveWork
 from inspection.detector import Detector
 from inspection.frames import read_frame
+from inspection.manifest import Manifest
 from inspection.recipe import Keep, Recipe
 from inspection.station import Station
 from inspection.verdict import Outcome
@@ -84,3 +85,18 @@ def test_a_page_shows_the_thumbnail_and_whoever_wants_the_image_is_told(
         name.delete(record["frames"][0]["thumbnail"])
     problems = verify_archive(tmp_path / "archive").problems
     assert len(problems) == 1 and "is missing" in problems[0]
+
+
+def test_a_grey_camera_s_thumbnail_is_shown_at_any_width(
+    tmp_path: Path, vial_package: Path, vial_images: Images
+) -> None:
+    recipe = write_recipe(tmp_path, vial_package, keep={"passes_in_full": 0.0, "thumbnail_px": 128})
+    with running(recipe, tmp_path / "archive") as station:
+        record = station.upload(vial_images["good"][0].read_bytes()).json()["record"]
+        station.service.station.detector.manifest = mono(station.service.station.detector.manifest)
+        for width in (16, 560):
+            assert station.client.get(record["links"]["image"], params={"width": width}).status_code == 200
+
+
+def mono(manifest: Manifest) -> Manifest:
+    return manifest.model_copy(update={"input": manifest.input.model_copy(update={"colour": "mono"})})

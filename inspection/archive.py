@@ -33,7 +33,7 @@ from inspection.database import (
 )
 from inspection.errors import BadUsage, InspectionError
 from inspection.files import sync_folder
-from inspection.guards import found_guards, guard_names
+from inspection.guards import missing_guards
 from inspection.image_store import Images, ImageStore
 from inspection.object_store import ObjectStore
 from inspection.records import GENESIS, Draft, Entry, from_row, to_row, utc_text
@@ -281,9 +281,9 @@ class Archive:
         return heads
 
     def missing_guards(self) -> list[str]:
-        """Triggers against UPDATE and DELETE that are not there (any more)."""
+        """Triggers against UPDATE and DELETE that are not there, or not in force, (any more)."""
         with self._engine.connect() as connection:
-            return sorted(guard_names(self.postgresql) - found_guards(connection))
+            return missing_guards(connection)
 
     def note_head(self, entry: Entry) -> None:
         """Note a chain's end beside the database, so that one that is cut off shows."""

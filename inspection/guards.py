@@ -20,10 +20,28 @@ def guard_names(postgresql: bool) -> set[str]:
 def found_guards(connection: Connection) -> set[str]:
     """The triggers of `entries` that are there and in force."""
     if connection.dialect.name == "postgresql":
-        query = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'entries'::regclass AND tgenabled <> 'D'"
+        query = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'entries'::regclass AND tgenabled IN ('O', 'A')"
     else:
         query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'"
     return set(connection.exec_driver_sql(query).scalars())
+
+
+def missing_guards(connection: Connection) -> list[str]:
+    """The triggers that are not there or not in force; in PostgreSQL each partition has its own."""
+    postgresql = connection.dialect.name == "postgresql"
+    missing = sorted(guard_names(postgresql) - found_guards(connection))
+    if not postgresql:
+        return missing
+    query = """
+        SELECT wanted.name || ' of ' || part.relid::regclass
+        FROM pg_partition_tree('entries') AS part CROSS JOIN unnest(%s::text[]) AS wanted(name)
+        WHERE part.isleaf AND NOT EXISTS (
+            SELECT FROM pg_trigger AS found
+            WHERE found.tgrelid = part.relid AND found.tgname = wanted.name AND found.tgenabled IN ('O', 'A'))
+        ORDER BY 1
+    """
+    each = sorted(guard_names(postgresql) - set(missing))  # named once where it is gone from the whole
+    return missing + list(connection.exec_driver_sql(query, (each,)).scalars())
 
 
 def create_guards(connection: Connection) -> None:

@@ -1,5 +1,7 @@
 """Both databases keep the same promises: one chain a station, nothing half-written, nothing changed afterwards."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -181,6 +183,21 @@ def test_months_have_partitions_of_their_own(postgresql: PostgreSql, tmp_path: P
     for statement in ("TRUNCATE entries_2026_01", "TRUNCATE entries", "DELETE FROM entries_2026_01"):
         with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
             postgresql.execute(statement, name)
+
+
+def test_processes_at_two_stations_share_unbroken_chains(make: MakeFolder) -> None:
+    folder = make("a")
+    Archive(folder).close()
+    work = (
+        "import sys; from pathlib import Path; from inspection.archive import Archive\n"
+        "from inspection.records import Draft\n"
+        "with Archive(Path(sys.argv[1])) as archive:\n"
+        "    for _ in range(15): archive.append(Draft('unit', outcome='PASS'), sys.argv[2])\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", work, str(folder), name]) for name in ("l", "r", "l")]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    found = verify_archive(folder)
+    assert (found.problems, found.entries) == ([], 45)
 
 
 def test_a_station_s_role_may_record_and_nothing_else(postgresql: PostgreSql, tmp_path: Path) -> None:

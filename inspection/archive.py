@@ -114,6 +114,7 @@ class Archive:
             return
         try:
             migrate(self._engine)
+            sync_folder(folder)  # the name of a new database
             self._check_durable()
             if isinstance(self.images, ImageStore):
                 self.images.claim(empty_is_right=self._names_no_image)

@@ -4,8 +4,10 @@ What a crash may leave is mended and put on record. What no crash can leave is d
 start on it, unless a person says why it may; that is on record too.
 """
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -19,6 +21,7 @@ from inspection.schema import entries
 
 RECOVERED = "recovered"
 _LAST = 200  # records at the chain's end that are looked at
+_ABANDONED_S = 60.0
 _RUN = ("line_started", "line_stopped", "line_finished", "line_failed")
 
 
@@ -66,11 +69,20 @@ def recover(archive: Archive, station: str, accept_damage: str = "") -> Recovery
 def _half_written(archive: Archive, found: Recovery) -> None:
     parts = list((archive.folder / "heads").glob("*.part"))
     parts += archive.images.unfinished() if isinstance(archive.images, ImageStore) else []
+    parts = [path for path in parts if _abandoned(path)]
     for path in parts:
         with suppress(OSError):
             path.unlink()
     if parts:
         found.mended.append(f"{len(parts)} half-written files were removed; no record names them")
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether nobody can still be writing it: another station may share the folder."""
+    try:
+        return time.time() - path.stat().st_mtime > _ABANDONED_S
+    except OSError:
+        return False
 
 
 def _last_entries(archive: Archive, station: str) -> list[dict[str, Any]]:

@@ -16,10 +16,11 @@ from inspection.archive import Archive, ArchiveFault
 from inspection.archive_settings import SETTINGS_FILE
 from inspection.errors import InspectionError
 from inspection.files import write_durably
-from inspection.image_store import ImageMissing
+from inspection.image_store import ImageChanged, ImageMissing
 from inspection.json_files import json_bytes
 from inspection.records import utc_text
 from inspection.retention import files_of
+from inspection.retention_marks import kept_marks
 from inspection.schema import entries, metadata
 from inspection.verify import Verification, verify_archive
 
@@ -83,13 +84,13 @@ def restore(folder: Path, target: Path, progress: Progress = lambda _: None) -> 
 
 
 def _copy(connection: Connection, copy: Archive, source: Archive, progress: Progress) -> int:
-    count = 0
+    count, kept = 0, kept_marks(source)
     for station in connection.scalars(select(entries.c.station).distinct().order_by(entries.c.station)).all():
         last = _last(copy, station)
         for page in _pages(connection, station, last[0], last[1]):
             for row in page:
-                for _, name in files_of(row["frames"]):
-                    _copy_file(source, copy, name)
+                for kind, name in files_of(row["frames"]):
+                    _copy_file(source, copy, name, kept.may_be_gone(row, kind))
             copy.take(page)
             count += len(page)
             progress(len(page))
@@ -124,11 +125,16 @@ def _pages(connection: Connection, station: str, after: int, hash_: str) -> Iter
         after = rows[-1]["sequence"]
 
 
-def _copy_file(source: Archive, copy: Archive, name: str) -> None:
-    """A file that is missing was removed by the retention rule, or `verify` will name it."""
+def _copy_file(source: Archive, copy: Archive, name: str, may_be_gone: bool) -> None:
+    """Copy a file, unless the retention rule removed it. A later backup begins after the records that are copied, so
+    one whose file is missing now (a folder that is not mounted) is not copied at all. Raises BackupRefused."""
     try:
         data = source.images.get(name)
-    except ImageMissing:
-        return
+    except ImageMissing as error:
+        if may_be_gone:
+            return
+        raise BackupRefused(f"{error}; mount the images, or see `inspection verify`") from error
+    except ImageChanged as error:
+        raise BackupRefused(f"{error}; see `inspection verify`") from error
     if copy.images.put(data, "." + name.partition(".")[2]) != name:
         raise ArchiveFault(f"{name} was stored under another name")

@@ -164,6 +164,22 @@ def test_an_archive_moves_from_one_database_to_the_other_by_backup_and_restore(
         restore(copy, target)
 
 
+def test_a_backup_waits_for_images_that_are_not_there(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "a", tmp_path / "copy"
+    with Archive(folder) as archive:
+        frames = (FrameRecord("c", 1, utc_text(), archive.images.put(b"picture", ".png")),)
+        archive.append(Draft("unit", "u", outcome="PASS", frames=frames), "s")
+    (folder / "images").rename(tmp_path / "away")
+    with Archive(folder, read_only=True) as archive, pytest.raises(BackupRefused, match="is missing"):
+        backup(archive, copy)
+    with pytest.raises(BackupRefused, match="was not finished"):
+        restore(copy, tmp_path / "b")
+    (tmp_path / "away").rename(folder / "images")
+    with Archive(folder, read_only=True) as archive:
+        assert backup(archive, copy).files == 1
+    assert restore(copy, tmp_path / "b").problems == []
+
+
 # PostgreSQL alone.
 
 

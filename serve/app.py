@@ -16,6 +16,7 @@ from serve.deps import Allowed
 from serve.first_start import FirstStart
 from serve.guards import LimitedBody, SecurityHeaders
 from serve.open_id import OpenId
+from serve.pages import ROUTERS as PAGES
 from serve.problems import install_problem_handlers
 from serve.routes import (
     accounts,
@@ -43,6 +44,7 @@ _ROUTERS = (
     live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
     session.router, accounts.router, audit.router, registry.router, batches.router,
     open_id.router,
+    *PAGES,
 )  # fmt: skip
 
 

@@ -1,48 +1,22 @@
-"""Status, live events, health and the page."""
+"""Status, live events and health."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from fastapi.templating import Jinja2Templates
 
 from inspection import __version__
 from inspection.accounts.roles import Permission
-from inspection.accounts.users import has_users
 from serve.authentication import Who
-from serve.deps import Allowed, ArchiveDep, AuthenticationDep, ServiceDep, allow
+from serve.deps import Allowed, AuthenticationDep, ServiceDep, allow
 from serve.problems import Problem
 
 router = APIRouter(tags=["live"])
 Viewer = Annotated[Who, Depends(Allowed(Permission.VIEW))]
 _KNOWN_S = 30.0  # how often a stream's session is looked at again
-_templates = Jinja2Templates(Path(__file__).parent.parent / "templates")
-
-
-@router.get("/", response_class=HTMLResponse, include_in_schema=False)
-def page(request: Request, service: ServiceDep, who: Viewer) -> HTMLResponse:
-    """The live page."""
-    context = {"status": service.status(), "version": __version__, "who": who}
-    return _templates.TemplateResponse(request, "live.html", context)
-
-
-@router.get("/sign-in", response_class=HTMLResponse, include_in_schema=False)
-def sign_in_page(
-    request: Request, archive: ArchiveDep, service: ServiceDep, authentication: AuthenticationDep
-) -> HTMLResponse:
-    """The page to sign in on; to make the first account on, where there is none; to change a password that must be."""
-    who = authentication.who(request)
-    context = {
-        "station": service.line.recipe.station, "version": __version__, "first": not has_users(archive),
-        "oidc": request.app.state.open_id.settings.name if request.app.state.open_id else "",
-        "change": bool(who and who.session and who.session.must_change),
-    }  # fmt: skip
-    return _templates.TemplateResponse(request, "sign_in.html", context)
 
 
 @router.get("/openapi.json", include_in_schema=False, dependencies=[allow(Permission.VIEW)])

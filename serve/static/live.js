@@ -1,6 +1,8 @@
 // The live page. Every unit that is told moves the counters and the trail; pictures are fetched one unit at a time and
 // a few times a second at most, so neither a fast line nor a slow browser makes requests pile up.
 
+import { t } from "./texts.js";
+
 const SHOWN_EVERY_MS = 300;
 const KEPT_TRAIL = 160;
 const KEPT_STOPPED = 12;
@@ -33,14 +35,15 @@ function showAlarm(text) {
 }
 
 function showLine(state, text = state) {
-  at("line").textContent = text;
-  at("line").dataset.state = state;
+  at("bar-line").textContent = text;
+  at("bar-line").dataset.state = state;
   document.body.classList.toggle("lost", state === "lost");
 }
 
 function showStatus(status) {
   const { units, outcomes, reasons, severities, latency_ms_p50: latency } = status.tally;
   showLine(status.line);
+  at("bar-batch").textContent = status.batch || t("base.no_batch");
   showAlarm(status.alarm);
   at("units").textContent = units.toLocaleString();
   for (const [name, count] of Object.entries(outcomes)) {
@@ -206,5 +209,5 @@ function listen() {
   };
 }
 
-showStatus(JSON.parse(document.body.dataset.status));
+showStatus(JSON.parse(at("status").textContent));
 listen();

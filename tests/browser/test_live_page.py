@@ -74,7 +74,7 @@ def sign_in(page: "Page") -> None:
     page.locator("#sign-in [name=name]").fill("root.person")
     page.locator("#sign-in [name=password]").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.locator("#line").wait_for()
+    page.locator("#bar-line").wait_for()
 
 
 @contextmanager
@@ -100,8 +100,8 @@ def test_operator_sees_units_go_by(tmp_path: Path, vial_package: Path, browser: 
     recipe = write_recipe(tmp_path, vial_package, camera=camera, batch="B-2026-118")
     with running(recipe, tmp_path / "archive") as station, opened(browser, station.address) as seen:
         for fact in ("station-1", "vials 1.0.0", "B-2026-118", station.service.station.detector.package.digest[:8]):
-            assert fact in seen.text("header")
-        assert seen.text("#line") == "running"
+            assert fact in seen.text("body")
+        assert seen.text("#bar-line") == "running"
         seen.wait_outcome("REJECT")
         seen.wait_outcome("PASS")
         first = int(seen.text("#units"))
@@ -239,10 +239,10 @@ def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, 
         running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station,
         opened(browser, station.address) as seen,
     ):
-        seen.wait("#line", "no camera")
+        seen.wait("#bar-line", "no camera")
         station.stop()
         seen.wait("#alarm", "No connection to the station")
-        assert seen.text("#line") == "unknown"
+        assert seen.text("#bar-line") == "unknown"
 
 
 def test_page_shows_what_was_before_it_was_opened(reviewing: Running, browser: "Browser", vial_images: Images) -> None:
@@ -261,7 +261,7 @@ def test_page_keeps_up_with_ten_units_a_second(tmp_path: Path, vial_package: Pat
         running(write_recipe(tmp_path, vial_package, camera=camera, queue=60), tmp_path / "archive") as station,
         opened(browser, station.address) as seen,
     ):
-        seen.wait("#line", "finished")
+        seen.wait("#bar-line", "finished")
         seen.page.locator("#units", has_text="60").wait_for(timeout=30 * SECONDS)
         [last] = station.service.archive.latest(1, kind="unit")
         assert last.unit is not None

@@ -38,7 +38,7 @@ def test_from_the_first_account_to_the_live_page(
         page.screenshot(path=screenshots / f"sign-in-{width}.png")
         page.locator("#sign-in [name=password]").fill(PASSWORD)
         page.locator("#sign-in button").click()
-        page.locator("#line").wait_for()
+        page.locator("#bar-line").wait_for()
         assert page.url == station.address
 
         create_user(station.service.archive, "otto", "Otto Meier", ["operator"], FIRST, "vera", "test")
@@ -54,6 +54,6 @@ def test_from_the_first_account_to_the_live_page(
         page.screenshot(path=screenshots / f"change-{width}.png")
         page.locator("#change [name=again]").fill(OWN)
         page.locator("#change button").click()
-        page.locator("#line").wait_for()
+        page.locator("#bar-line").wait_for()
         assert page.url == station.address  # and not where the link wanted to lead
         assert all(address.startswith((station.address, "data:")) for address in addresses)

@@ -7,7 +7,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import StrictUndefined
 
 from serve.numbers import number, percent
-from serve.texts import Texts, read_texts
+from serve.texts import DEFAULT, Texts, languages, read_texts
 
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.undefined = StrictUndefined
@@ -16,6 +16,7 @@ templates.env.filters |= {"number": number, "percent": percent}
 
 
 def texts_of(request: Request) -> Texts:
-    """The texts of the language that the pages are shown in."""
-    found: Texts = getattr(request.app.state, "texts", None) or read_texts()
-    return found
+    """The texts of the first language that the reader's browser asks for and that there is, or English ones."""
+    asked = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept-language", "").split(",")]
+    known = languages()
+    return read_texts(next((part for one in asked for part in (one, one[:2]) if part in known), DEFAULT))

@@ -51,6 +51,7 @@ def read_texts(language: str = DEFAULT) -> Texts:
     )  # fmt: skip
 
 
-def languages() -> list[str]:
+@cache
+def languages() -> frozenset[str]:
     """The languages there are."""
-    return sorted(path.name for path in _FOLDER.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+    return frozenset(path.name for path in _FOLDER.iterdir() if path.is_dir() and any(path.glob("*.yaml")))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspection.archive_settings import DATABASE_FILE, read_settings
@@ -149,6 +149,11 @@ class Archive:
             with self._engine.connect() as connection:
                 if connection.exec_driver_sql("SHOW fsync").scalar_one() != "on":
                     raise ArchiveFault("the PostgreSQL server runs with fsync off, so no record is durable; set it on")
+
+    @property
+    def engine(self) -> Engine:
+        """The database, for benchmarks and tests that load it another way."""
+        return self._engine
 
     @property
     def postgresql(self) -> bool:

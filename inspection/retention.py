@@ -18,8 +18,8 @@ from inspection.accounts.roles import Permission
 from inspection.archive import Archive, Writing
 from inspection.config import read_config
 from inspection.guards import lifted
-from inspection.records import AUDIT, Draft, Entry, canonical_json, utc_text
-from inspection.retention_marks import REMOVED
+from inspection.records import AUDIT, Draft, Entry, utc_text
+from inspection.retention_marks import REMOVED, removal_digest
 from inspection.schema import entries
 from inspection.signatures import Signer, signed_statement
 from inspection.signing import SigningKey
@@ -95,8 +95,7 @@ def apply_removals(archive: Archive, key: SigningKey, removals: list[Removal], s
         if not removal.names and not removal.records:
             continue
         said = _described(removal)
-        hash_ = _digest(said)
-        statement = signed_statement(key, user, "retention", hash_, "removed", why)
+        statement = signed_statement(key, user, "retention", removal_digest(said), "removed", why)
         details = {"by": user.name, "why": why, "subject": "retention", "statement": statement} | said
         with archive.writing() as write:
             done += write.append([Draft("event", reason=REMOVED, details=details)], AUDIT)
@@ -169,12 +168,6 @@ def _described(removal: Removal) -> dict[str, Any]:
     if rule.kind == "record":
         return said | {"chains": {name: list(end) for name, end in removal.chains.items()}, "records": removal.records}
     return said | {"outcome": str(rule.outcome)}
-
-
-def _digest(said: dict[str, Any]) -> str:
-    from hashlib import sha256
-
-    return sha256(canonical_json(said).encode()).hexdigest()
 
 
 def _delete(write: Writing, removal: Removal) -> None:

@@ -5,17 +5,23 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from inspection.accounts.sign_in import SignIn
+from inspection.accounts.users import find_user
 from inspection.archive import Archive
+from inspection.audit import AuditQuery, find_audit
 from inspection.config import ConfigInvalid
-from inspection.records import GENESIS, Draft, FrameRecord, to_row, utc_text
+from inspection.heads_file import signed_heads
+from inspection.records import AUDIT, GENESIS, Draft, FrameRecord, to_row, utc_text
 from inspection.retention import Rule, apply_removals, plan_removals, read_rules
-from inspection.signatures import SignatureRefused, Signer
-from inspection.signing import sign_heads, signing_key
-from inspection.verify import verify_archive
+from inspection.retention_marks import REMOVED, removal_digest
+from inspection.signatures import SignatureRefused, Signer, sign_record, signed_statement
+from inspection.signing import SigningKey, sign_heads, signing_key
+from inspection.verify import Trust, verify_archive
 from tests.people import PASSWORD, people
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -125,6 +131,64 @@ def test_old_records_go_from_the_beginning_and_the_chain_still_proves_the_rest(f
     database.commit()
     database.close()
     assert "record s/20 is missing" in verify_archive(folder).problems
+
+
+def test_who_signed_a_record_that_was_removed_stays_on_record(folder: Path) -> None:
+    with Archive(folder) as archive:
+        key, signed = signing_key(archive), archive.get("s", 3)
+        assert signed is not None
+        sign_record(archive, key, signed, Signer(SignIn(archive), "quinn", PASSWORD), "reviewed", "looked at it")
+        heads = [head for head in signed_heads(archive) if head["station"] == "s"]
+    remove(folder, Rule(kind="record", after_days=200))
+    assert verify_archive(folder).problems == []
+    with Archive(folder) as archive:
+        archive.append(Draft("unit", "next", outcome="PASS"), "s")
+    remove(folder, Rule(kind="record", after_days=1))  # the signed head of the copy is among them
+    assert verify_archive(folder, trust=Trust(frozenset({key.public_key}), heads)).problems == []
+
+
+@pytest.mark.parametrize("how", ["unsigned", "own key", "copied"])
+def test_nobody_can_say_of_what_they_took_away_that_the_rule_removed_it(how: str, folder: Path) -> None:
+    """Somebody who can write to the database, hashes anew what they like, and has no key of the archive."""
+    remove(folder, Rule(kind="heatmap", outcome="PASS", after_days=300))
+    with Archive(folder) as archive:
+        right = signing_key(archive).public_key
+        mark = archive.get("s", 30)
+        assert mark is not None
+        genuine = next(find_audit(archive, AuditQuery(what=REMOVED)))
+        user = find_user(archive, "quinn")
+        assert user is not None
+        said: dict[str, Any] = {"kind": "record", "before": mark.recorded_at, "after_days": 1, "files": 60,
+                                "chains": {"s": [30, mark.hash]}, "records": 30}  # fmt: skip
+        own = SigningKey(Ed25519PrivateKey.generate())
+        forged = signed_statement(own, user, "retention", removal_digest(said), "removed", "SOP-17")
+        made = {"unsigned": {}, "copied": {"statement": genuine.more["statement"]}, "own key": {"statement": forged}}[
+            how
+        ]
+        database = sqlite3.connect(folder / "archive.sqlite")
+        database.execute("DROP TRIGGER entries_refuse_delete")
+        database.execute("DELETE FROM entries WHERE station = 's' AND sequence <= 30")
+        database.commit()
+        database.close()
+        archive.append(
+            Draft("event", reason=REMOVED, details={"by": "quinn", "subject": "retention"} | said | made), AUDIT
+        )
+        sign_heads(archive, signing_key(archive))  # the service does, whatever the chain holds
+    problems = verify_archive(folder, trust=Trust(frozenset({right}))).problems
+    assert "record s/1 to 30 is missing" in problems
+    assert any("a signature under" in problem for problem in problems)
+
+
+def test_a_file_that_the_rule_removed_for_one_record_is_missed_for_another(folder: Path) -> None:
+    with Archive(folder) as archive:
+        first = archive.get("s", 1)
+        assert first is not None
+        archive.append(Draft("unit", "again", outcome="REJECT", frames=first.frames), "s")
+        image = str(first.frames[0].image)
+    remove(folder, Rule(kind="image", outcome="PASS", after_days=90))
+    with Archive(folder) as archive:
+        archive.images.delete(image)
+    assert [problem.partition(":")[0] for problem in verify_archive(folder).problems] == ["record s/42"]
 
 
 def test_by_the_command_line_first_dry(

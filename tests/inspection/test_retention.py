@@ -14,8 +14,10 @@ from inspection.accounts.sign_in import SignIn
 from inspection.accounts.users import find_user
 from inspection.archive import Archive
 from inspection.audit import AuditQuery, find_audit
+from inspection.batch_export import export_batch, verify_export
 from inspection.config import ConfigInvalid
 from inspection.heads_file import signed_heads
+from inspection.image_store import ImageMissing
 from inspection.records import AUDIT, GENESIS, Draft, FrameRecord, to_row, utc_text
 from inspection.retention import Rule, apply_removals, plan_removals, read_rules
 from inspection.retention_marks import REMOVED, removal_digest
@@ -39,7 +41,9 @@ def folder(tmp_path: Path) -> Path:
             heatmap = archive.images.put(f"heatmap {number}".encode(), ".npy")
             at = utc_text(NOW - timedelta(days=10 * (40 - number)))
             outcome = "REJECT" if number % 3 == 0 else "PASS"
-            draft = Draft("unit", f"u{number}", outcome=outcome, frames=(FrameRecord("c", number, at, image, heatmap),))
+            draft = Draft(
+                "unit", f"u{number}", "B", outcome=outcome, frames=(FrameRecord("c", number, at, image, heatmap),)
+            )
             rows.append(to_row(draft, "s", number, previous, at))
             previous = rows[-1]["hash"]
         archive.take(rows)
@@ -110,6 +114,40 @@ def test_a_file_that_another_record_needs_stays(folder: Path) -> None:
     remove(folder, Rule(kind="image", outcome="PASS", after_days=90))
     with Archive(folder, read_only=True) as archive:
         assert first.frames[0].image in set(archive.images.names())
+
+
+def test_what_came_on_record_since_the_removal_was_planned_keeps_its_files(folder: Path) -> None:
+    with Archive(folder) as archive:
+        planned = plan_removals(archive, (Rule(kind="image", outcome="PASS", after_days=90),), NOW)
+        first = archive.get("s", 1)
+        assert first is not None
+        archive.append(Draft("unit", "again", outcome="REJECT", frames=first.frames), "s")
+        apply_removals(archive, signing_key(archive), planned, Signer(SignIn(archive), "quinn", PASSWORD), "SOP-17")
+        assert first.frames[0].image in set(archive.images.names())
+    assert verify_archive(folder).problems == []
+
+
+def test_what_is_gone_is_not_removed_again(folder: Path) -> None:
+    rule = Rule(kind="image", outcome="PASS", after_days=90)
+    remove(folder, rule)
+    with Archive(folder) as archive:
+        assert [len(one.names) for one in plan_removals(archive, (rule,), NOW)] == [0]
+        assert [len(one.names) for one in plan_removals(archive, (rule,), NOW + timedelta(days=10))] == [1]
+
+
+def test_a_batch_is_exported_without_what_the_rule_removed(folder: Path, tmp_path: Path) -> None:
+    remove(folder, Rule(kind="image", outcome="PASS", after_days=90))
+    with Archive(folder) as archive:
+        key, lost = signing_key(archive), archive.get("s", 2)
+        assert lost is not None
+        manifest = export_batch(archive, "B", tmp_path / "export", key)
+        heads = [dict(head) for head in signed_heads(archive)]
+        found = verify_export(tmp_path / "export", trust=Trust(frozenset({key.public_key}), heads))
+        assert (found.problems, found.files) == ([], manifest["images"])
+        assert lost.frames[0].image in manifest["removed"]
+        archive.images.delete(str(lost.frames[0].heatmap))
+        with pytest.raises(ImageMissing):
+            export_batch(archive, "B", tmp_path / "another", key)
 
 
 def test_old_records_go_from_the_beginning_and_the_chain_still_proves_the_rest(folder: Path) -> None:

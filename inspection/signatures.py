@@ -16,7 +16,7 @@ from inspection.accounts.sign_in import SignIn
 from inspection.accounts.users import User
 from inspection.archive import Archive
 from inspection.errors import InspectionError
-from inspection.records import AUDIT, Draft, Entry, from_row, utc_text
+from inspection.records import AUDIT, Draft, Entry, from_row, intact, utc_text
 from inspection.schema import entries
 from inspection.signing import SigningKey, signature_fits
 
@@ -72,6 +72,8 @@ def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer,
     """Sign a record. Raises SignatureRefused, SignInRefused and ArchiveFault."""
     if meaning not in MEANINGS:
         raise SignatureRefused(f"{meaning!r} is no meaning of a signature; choose of {', '.join(MEANINGS)}")
+    if not intact(entry):
+        raise SignatureRefused(f"{entry.name} was changed: its hash does not fit its content; run `inspection verify`")
     user = signer.prove(Permission.SIGN, why)
     if any(one.by == user.name and one.meaning == meaning for one in signatures_of(archive, entry)):
         raise SignatureRefused(f"{user.name} has signed {entry.name} as {meaning} already")
@@ -137,6 +139,6 @@ def signature(event: Entry, signed: Entry | None) -> Signature:
     details = event.details
     values = {key: str(details.get(key, "")) for key in ("signs", "hash", "by", "full_name", "meaning", "why", "at")}
     fault = signature_fault(details)
-    if not fault and (signed is None or signed.hash != details["hash"]):
+    if not fault and (signed is None or signed.hash != details["hash"] or not intact(signed)):
         fault = "the record is another than was signed"
     return Signature(event.name, **values, fault=fault)

@@ -115,6 +115,19 @@ def test_a_record_changed_after_signing_breaks_its_signature(archive: Archive) -
     assert any(signed.name in problem for problem in verify_archive(archive.folder).problems)
 
 
+def test_a_record_whose_content_was_changed_shows_no_signature_that_holds_and_is_not_signed(archive: Archive) -> None:
+    sign(archive)
+    database = sqlite3.connect(archive.folder / "archive.sqlite")
+    database.execute("DROP TRIGGER entries_refuse_update")
+    database.execute("UPDATE entries SET outcome = 'PASS' WHERE station = 's' AND sequence = 1")  # with its old hash
+    database.commit()
+    database.close()
+    [found] = signatures_of(archive, entry(archive))
+    assert found.fault == "the record is another than was signed"
+    with pytest.raises(SignatureRefused, match="was changed"):
+        sign(archive, meaning="released")
+
+
 def test_a_signature_by_another_key_than_the_trusted_or_written_twice_does_not_hold(archive: Archive) -> None:
     """Somebody who can add to the database, and has no key of the archive."""
     genuine, right = sign(archive), signing_key(archive).public_key

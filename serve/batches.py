@@ -10,7 +10,7 @@ from inspection.archive import Archive
 from inspection.batch_totals import BatchMissing, batch_totals
 from inspection.errors import InspectionError
 from inspection.records import Draft, Entry, from_row
-from inspection.schema import entries
+from inspection.schema import entries, station_of_event
 from inspection.station import Station
 from inspection.verdict import Outcome
 
@@ -121,7 +121,7 @@ def _note(station: Station, what: str, batch: str, details: dict[str, Any]) -> E
 def _last(archive: Archive, station: str) -> Entry | None:
     table = entries.c
     query = select(table.sequence).where(
-        table.kind == "event", table.reason.in_((STARTED, STOPPED)), table.station == station
+        table.kind == "event", table.reason.in_((STARTED, STOPPED)), station_of_event == station
     )
     with archive.reader() as connection:
         sequence = connection.scalar(query.order_by(table.recorded_at.desc()).limit(1))

@@ -97,6 +97,22 @@ def test_from_draft_to_active_and_back_in_one_step(desk: Desk) -> None:
     assert verify_archive(desk.archive.folder).problems == []
 
 
+def test_one_station_is_rolled_back_and_not_another(desk: Desk) -> None:
+    desk.approved_package()
+    desk.active("1.0.0", station="left")
+    desk.active("1.1.0", station="right")
+    desk.active("2.0.0", station="right", deadline_ms=500)
+    with pytest.raises(StepRefused, match="on the stations left, right"):
+        desk.by("quinn").roll_back("vials", "too late")
+    desk.by("quinn").roll_back("vials", "too late", "right")
+    states = [desk.state("recipe", "vials", version) for version in ("1.0.0", "1.1.0", "2.0.0")]
+    assert states == [State.ACTIVE, State.ACTIVE, State.RETIRED]
+    desk.by("quinn").retire("recipe", "vials", "1.1.0", "lets cracks pass")
+    desk.active("3.0.0", station="right", deadline_ms=400)
+    desk.by("quinn").roll_back("vials", "unreadable", "right")  # not to 1.1.0, which was active last
+    assert [desk.state("recipe", "vials", version) for version in ("1.1.0", "2.0.0")] == [State.RETIRED, State.ACTIVE]
+
+
 def test_steps_out_of_order_or_by_the_wrong_person_change_nothing(desk: Desk) -> None:
     desk.by("eva").register_package(desk.package, "first")
     package = ("package", desk.name, desk.version)

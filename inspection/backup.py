@@ -2,7 +2,7 @@
 
 A backup is itself an archive in a folder (SQLite and local files), whatever the original lies in: it verifies, it can
 be read by every command, and it is how an archive moves to another database. A second backup into the same folder adds
-what is new.
+what is new; where it does not come to its end, what is there can be restored all the same.
 """
 
 import json
@@ -18,10 +18,11 @@ from inspection.errors import InspectionError
 from inspection.files import write_durably
 from inspection.image_store import ImageChanged, ImageMissing
 from inspection.json_files import json_bytes
-from inspection.records import utc_text
+from inspection.records import AUDIT, utc_text
+from inspection.registry.items import contents_of
 from inspection.retention import files_of
 from inspection.retention_marks import kept_marks
-from inspection.schema import entries, metadata
+from inspection.schema import entries, metadata, sessions
 from inspection.verify import Verification, verify_archive
 
 MANIFEST = "backup.json"
@@ -44,7 +45,8 @@ def backup(source: Archive, out: Path, progress: Progress = lambda _: None) -> V
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise BackupRefused(f"{out} is not empty and holds no backup; choose an empty folder, or an earlier one")
     out.mkdir(parents=True, exist_ok=True)
-    write_durably(out / MANIFEST, json_bytes({"format": _FORMAT, "finished": None}))
+    if not _finished(out):  # an earlier backup stays one: rows are added in an order in which each of them holds
+        write_durably(out / MANIFEST, json_bytes({"format": _FORMAT, "finished": None}))
     with Archive(out) as copy, source.reader() as connection:
         if source.postgresql:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -63,11 +65,9 @@ def restore(folder: Path, target: Path, progress: Progress = lambda _: None) -> 
 
     Raises BackupRefused and ArchiveFault.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        whole = manifest["format"] == _FORMAT and manifest["finished"] is not None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackupRefused(f"{folder} holds no backup; give the folder that `inspection backup` wrote") from error
+    whole = _finished(folder)
+    if whole is None:
+        raise BackupRefused(f"{folder} holds no backup; give the folder that `inspection backup` wrote")
     if not whole:
         raise BackupRefused(f"the backup in {folder} was not finished; take another, or run `inspection backup` again")
     found = verify_archive(folder)
@@ -83,20 +83,33 @@ def restore(folder: Path, target: Path, progress: Progress = lambda _: None) -> 
     return verify_archive(target)
 
 
+def _finished(folder: Path) -> bool | None:
+    """Whether a backup was ever finished; None where there is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return manifest["format"] == _FORMAT and manifest["finished"] is not None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _copy(connection: Connection, copy: Archive, source: Archive, progress: Progress) -> int:
     count, kept = 0, kept_marks(source)
-    for station in connection.scalars(select(entries.c.station).distinct().order_by(entries.c.station)).all():
+    # What people do comes last: its signatures and removals are about records that must be there before.
+    for station in sorted(source.stations(), key=lambda name: (name == AUDIT, name)):
         last = _last(copy, station)
         for page in _pages(connection, station, last[0], last[1]):
             for row in page:
                 for kind, name in files_of(row["frames"]):
                     _copy_file(source, copy, name, kept.may_be_gone(row, kind))
+                for name in contents_of(row):
+                    _copy_file(source, copy, name, may_be_gone=False)
             copy.take(page)
             count += len(page)
             progress(len(page))
     for table in metadata.sorted_tables:
         if table is not entries:
-            copy.replace(table, [dict(row) for row in connection.execute(select(table)).mappings()])
+            rows = connection.execute(select(table)).mappings().all() if table is not sessions else []
+            copy.replace(table, [dict(row) for row in rows])  # nobody is signed in to what was restored
     return count
 
 

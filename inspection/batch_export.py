@@ -21,6 +21,7 @@ from inspection.image_store import ImageChanged, ImageMissing, ImageStore
 from inspection.json_files import json_bytes
 from inspection.records import GENESIS, from_row, utc_text
 from inspection.retention import files_of
+from inspection.retention_marks import kept_marks
 from inspection.schema import entries
 from inspection.signatures import SIGNED, signature_fault
 from inspection.signing import HEAD_SIGNED, SigningKey, fingerprint, signature_fits
@@ -46,9 +47,11 @@ def export_batch(
     archive: Archive, batch: str, out: Path, key: SigningKey, progress: Callable[[], object] = lambda: None
 ) -> dict[str, Any]:
     """Write the batch into the new folder `out`; the manifest. Raises ExportInvalid, OutputExists, ArchiveFault,
-    OutputNotWritable, and ImageMissing or ImageChanged for a file of the batch that is not as it was recorded."""
+    OutputNotWritable, and ImageMissing or ImageChanged for a file of the batch that is not as it was recorded.
+    Files that the retention rule removed are named in the manifest."""
     if out.exists() and any(out.iterdir()):
         raise OutputExists(f"{out} is not empty; choose a new folder")
+    kept, removed = kept_marks(archive), set[str]()
     with archive.reader() as connection:
         parts = _parts(connection, batch)
         if not parts:
@@ -64,14 +67,21 @@ def export_batch(
                     writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
                     for row in rows:
                         progress()
-                        for _, name in files_of(row["frames"]) if row["batch"] == batch else ():
-                            if name not in names:
+                        for kind, name in files_of(row["frames"]) if row["batch"] == batch else ():
+                            if name in names:
+                                continue
+                            try:
                                 names.add(store.put(archive.images.get(name), "." + name.partition(".")[2]))
+                            except ImageMissing:
+                                if not kept.may_be_gone(row, kind):
+                                    raise
+                                removed.add(name)
         query = select(entries).where(entries.c.kind == "event", entries.c.reason == SIGNED, entries.c.batch == batch)
         signed = [dict(from_row(row).details) for row in connection.execute(query).mappings()]
     manifest = {
         "format": FORMAT, "batch": batch, "exported_at": utc_text(), "chains": parts, "images": len(names),
         "records_sha256": hashlib.sha256((out / RECORDS).read_bytes()).hexdigest(), "signatures": signed,
+        "removed": sorted(removed),
     }  # fmt: skip
     said = {"public_key": key.public_key, "signature": key.sign(manifest)}
     write_durably(out / SIGNATURE, json_bytes(said))
@@ -113,7 +123,7 @@ def _check_manifest(manifest: Any, said: Any, folder: Path, trust: Trust, result
     if hashlib.sha256((folder / RECORDS).read_bytes()).hexdigest() != manifest["records_sha256"]:
         result.problems.append(f"{RECORDS} is another file than was exported")
     for signature in manifest["signatures"]:
-        if fault := signature_fault(signature):
+        if fault := signature_fault(signature, trust.keys):
             result.problems.append(f"the signature of {signature.get('by')} under {signature.get('signs')} {fault}")
 
 
@@ -125,19 +135,22 @@ def _check_rows(
         by_station.setdefault(row["station"], []).append(row)
     hashes: dict[str, str] = {}
     names: set[str] = set()
+    removed = set(manifest.get("removed", ()))  # by the retention rule, as the signed manifest says
     for part in manifest["chains"]:
         station = part["station"]
         end, begin = (part["last"], part["last_hash"]), (part["first"] - 1, part["before"])
-        chain = Chain(station, result, trust, end, None, begin)
+        inside = [head for head in trust.heads if part["first"] <= int(head["sequence"]) <= part["last"]]
+        chain = Chain(station, result, Trust(trust.keys, inside), end, None, begin)
         for row in chain.walk(iter(by_station.pop(station, []))):
             hashes[f"{station}/{row['sequence']}"] = row["hash"]
             for _, name in files_of(row["frames"]) if row["batch"] == manifest["batch"] else ():
                 names.add(name)
-                _check_file(store, name, f"record {station}/{row['sequence']}", result)
+                if name not in removed:
+                    _check_file(store, name, f"record {station}/{row['sequence']}", result)
             progress()
     result.problems += [f"records of {station} were added" for station in by_station]
     result.problems += [f"the file {name} was added" for name in sorted(set(store.names()) - names)]
-    result.files = len(names)
+    result.files = len(names - removed)
     for signature in manifest["signatures"]:
         if hashes.get(signature["signs"], signature["hash"]) != signature["hash"]:
             result.problems.append(f"{signature['by']} signed another {signature['signs']} than is here")

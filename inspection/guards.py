@@ -22,7 +22,10 @@ def found_guards(connection: Connection) -> set[str]:
     if connection.dialect.name == "postgresql":
         query = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'entries'::regclass AND tgenabled IN ('O', 'A')"
     else:
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'"
+        query = (
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries' "
+            "AND sql LIKE '%RAISE(ABORT%'"
+        )
     return set(connection.exec_driver_sql(query).scalars())
 
 

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from inspection.archive import STATION_NAME
 from inspection.combined import detector_of
@@ -15,6 +15,7 @@ from inspection.errors import InspectionError
 from inspection.image_quality import ImageQuality
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
+from inspection.records import AUDIT
 from inspection.runtimes.names import AUTO, RuntimeName
 from inspection.verdict import Limits, Outcome
 
@@ -125,6 +126,14 @@ class Recipe(_Part):
     consecutive_rejects: int = Field(default=0, ge=0)
     lanes: int = Field(default=1, ge=1, le=64)
     threads: int | None = Field(default=None, ge=1, le=256)
+
+    @field_validator("station")
+    @classmethod
+    def _not_people_s(cls, station: str) -> str:
+        if station == AUDIT:
+            msg = f"{AUDIT!r} is the chain of what people do, which is never shortened; give the station another name"
+            raise ValueError(msg)
+        return station
 
     @model_validator(mode="after")
     def _one_camera_or_several(self) -> "Recipe":

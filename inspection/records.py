@@ -125,6 +125,11 @@ def row_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json({name: row[name] for name in _HASHED}).encode()).hexdigest()
 
 
+def intact(entry: Entry) -> bool:
+    """Whether a record's content is what its hash says (21 CFR 11.10(a): altered records are discerned)."""
+    return bool(to_row(entry, entry.station, entry.sequence, entry.previous, entry.recorded_at)["hash"] == entry.hash)
+
+
 def from_row(row: Mapping[Any, Any]) -> Entry:
     """The entry in a row."""
     values = dict(row)

@@ -17,7 +17,7 @@ from inspection.errors import InspectionError
 from inspection.image_store import ImageChanged, ImageMissing, ImageStore
 from inspection.records import Draft, Entry, from_row, row_hash
 from inspection.retention_marks import kept_marks
-from inspection.schema import entries
+from inspection.schema import entries, station_of_event
 
 RECOVERED = "recovered"
 _LAST = 200  # records at the chain's end that are looked at
@@ -124,7 +124,7 @@ def _chain_end(archive: Archive, last: list[dict[str, Any]], found: Recovery) ->
 
 def _ending(archive: Archive, station: str, found: Recovery) -> None:
     table = entries.c
-    query = select(entries).where(table.kind == "event", table.station == station, table.reason.in_(_RUN))
+    query = select(entries).where(table.kind == "event", station_of_event == station, table.reason.in_(_RUN))
     with archive.reader() as connection:
         row = connection.execute(query.order_by(table.sequence.desc()).limit(1)).mappings().first()
     entry: Entry | None = from_row(row) if row else None

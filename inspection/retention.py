@@ -18,8 +18,8 @@ from inspection.accounts.roles import Permission
 from inspection.archive import Archive, Writing
 from inspection.config import read_config
 from inspection.guards import lifted
-from inspection.records import AUDIT, Draft, Entry, canonical_json, utc_text
-from inspection.retention_marks import REMOVED
+from inspection.records import AUDIT, Draft, Entry, utc_text
+from inspection.retention_marks import REMOVED, Kept, kept_marks, removal_digest
 from inspection.schema import entries
 from inspection.signatures import Signer, signed_statement
 from inspection.signing import SigningKey
@@ -65,11 +65,12 @@ class Rules(BaseModel):
 
 @dataclass
 class Removal:
-    """What one rule removes: everything before `before` (UTC). `names` are files; `chains` the last record removed of
-    each station, its sequence and hash; `records` how many."""
+    """What one rule removes: everything before `before` (UTC), as it was at `planned_at`. `names` are files; `chains`
+    the last record removed of each station, its sequence and hash; `records` how many."""
 
     rule: Rule
     before: str
+    planned_at: str
     names: set[str] = field(default_factory=set)
     chains: dict[str, tuple[int, str]] = field(default_factory=dict)
     records: int = 0
@@ -82,8 +83,16 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def plan_removals(archive: Archive, rules: tuple[Rule, ...], now: datetime) -> list[Removal]:
     """What the rules remove now; nothing is changed. Raises ArchiveFault."""
+    kept, planned_at = kept_marks(archive), utc_text()
     with archive.reader() as connection:
-        return [_plan(connection, rule, utc_text(now - timedelta(days=rule.after_days))) for rule in rules]
+        removals = [Removal(rule, utc_text(now - timedelta(days=rule.after_days)), planned_at) for rule in rules]
+        for removal in removals:
+            _plan(connection, removal, kept)
+    wanted: set[str] = set().union(*(removal.names for removal in removals))
+    there = {name for name in archive.images.names() if name in wanted} if wanted else wanted
+    for removal in removals:
+        removal.names &= there  # the others were removed before: a signed record does not count them again
+    return removals
 
 
 def apply_removals(archive: Archive, key: SigningKey, removals: list[Removal], signer: Signer, why: str) -> list[Entry]:
@@ -94,11 +103,11 @@ def apply_removals(archive: Archive, key: SigningKey, removals: list[Removal], s
     for removal in removals:
         if not removal.names and not removal.records:
             continue
-        said = _described(removal)
-        hash_ = _digest(said)
-        statement = signed_statement(key, user, "retention", hash_, "removed", why)
-        details = {"by": user.name, "why": why, "subject": "retention", "statement": statement} | said
         with archive.writing() as write:
+            _spare_new(write.connection, removal)
+            said = _described(removal)
+            statement = signed_statement(key, user, "retention", removal_digest(said), "removed", why)
+            details = {"by": user.name, "why": why, "subject": "retention", "statement": statement} | said
             done += write.append([Draft("event", reason=REMOVED, details=details)], AUDIT)
             if removal.chains:
                 _delete(write, removal)
@@ -107,8 +116,8 @@ def apply_removals(archive: Archive, key: SigningKey, removals: list[Removal], s
     return done
 
 
-def _plan(connection: Connection, rule: Rule, before: str) -> Removal:
-    removal = Removal(rule, before)
+def _plan(connection: Connection, removal: Removal, kept: Kept) -> None:
+    rule, before = removal.rule, removal.before
     if rule.kind == "record":
         _plan_records(connection, removal)
         covered = removal.chains
@@ -120,8 +129,7 @@ def _plan(connection: Connection, rule: Rule, before: str) -> Removal:
             if row["outcome"] == rule.outcome:
                 removal.names.update(name for kind, name in files_of(row["frames"]) if kind == rule.kind)
     if removal.names:
-        _spare_shared(connection, removal)
-    return removal
+        _spare_shared(connection, removal, kept)
 
 
 def _plan_records(connection: Connection, removal: Removal) -> None:
@@ -139,15 +147,23 @@ def _plan_records(connection: Connection, removal: Removal) -> None:
             removal.records += connection.execute(count).scalar_one()
 
 
-def _spare_shared(connection: Connection, removal: Removal) -> None:
-    """The same content is one file: what a record needs that the rule does not cover stays."""
+def _spare_shared(connection: Connection, removal: Removal, kept: Kept) -> None:
+    """The same content is one file: what a record needs that neither this rule covers nor an earlier removal did
+    stays."""
     rule = removal.rule
     for row in _rows(connection, "~"):
         covered = row["sequence"] <= removal.chains.get(row["station"], (0, ""))[0]
         old = row["recorded_at"] < removal.before and row["outcome"] == rule.outcome
         for kind, name in files_of(row["frames"]):
-            if not (covered or (old and kind == rule.kind)):
+            if not (covered or (old and kind == rule.kind) or kept.may_be_gone(row, kind)):
                 removal.names.discard(name)
+
+
+def _spare_new(connection: Connection, removal: Removal) -> None:
+    """What came on record since the removal was planned, and has the same content, stays."""
+    since = select(entries.c.frames).where(entries.c.recorded_at >= removal.planned_at, entries.c.frames != "[]")
+    for frames in connection.scalars(since):
+        removal.names.difference_update(name for _, name in files_of(frames))
 
 
 def _rows(connection: Connection, before: str) -> Iterator[Any]:
@@ -169,12 +185,6 @@ def _described(removal: Removal) -> dict[str, Any]:
     if rule.kind == "record":
         return said | {"chains": {name: list(end) for name, end in removal.chains.items()}, "records": removal.records}
     return said | {"outcome": str(rule.outcome)}
-
-
-def _digest(said: dict[str, Any]) -> str:
-    from hashlib import sha256
-
-    return sha256(canonical_json(said).encode()).hexdigest()
 
 
 def _delete(write: Writing, removal: Removal) -> None:

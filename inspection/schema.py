@@ -49,6 +49,10 @@ entries = Table(
     ),
 )
 
+# The station of few events, looked for by what they are: written so, no database walks all records of a station by the
+# primary key instead of the small indexes of events.
+station_of_event = entries.c.station + ""
+
 users = Table(
     "users",
     metadata,

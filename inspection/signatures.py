@@ -5,7 +5,7 @@ as a whole, so that it can be moved to no other record (21 CFR 11.50, 11.70, 11.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from inspection.accounts.sign_in import SignIn
 from inspection.accounts.users import User
 from inspection.archive import Archive
 from inspection.errors import InspectionError
-from inspection.records import AUDIT, Draft, Entry, from_row, utc_text
+from inspection.records import AUDIT, Draft, Entry, from_row, intact, utc_text
 from inspection.schema import entries
 from inspection.signing import SigningKey, signature_fits
 
@@ -72,6 +72,8 @@ def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer,
     """Sign a record. Raises SignatureRefused, SignInRefused and ArchiveFault."""
     if meaning not in MEANINGS:
         raise SignatureRefused(f"{meaning!r} is no meaning of a signature; choose of {', '.join(MEANINGS)}")
+    if not intact(entry):
+        raise SignatureRefused(f"{entry.name} was changed: its hash does not fit its content; run `inspection verify`")
     user = signer.prove(Permission.SIGN, why)
     if any(one.by == user.name and one.meaning == meaning for one in signatures_of(archive, entry)):
         raise SignatureRefused(f"{user.name} has signed {entry.name} as {meaning} already")
@@ -92,14 +94,30 @@ def signed_statement(
     return statement | {"public_key": key.public_key, "signature": key.sign(statement)}
 
 
-def signature_fault(details: Mapping[str, Any]) -> str:
-    """Why a signed statement is not what was signed, or an empty text."""
+def signature_fault(details: Mapping[str, Any], keys: Collection[str] = ()) -> str:
+    """Why a signed statement is not what was signed, with one of `keys` if there are any, or an empty text."""
     try:
         statement = {key: value for key, value in details.items() if key not in ("public_key", "signature")}
         fits = signature_fits(details["public_key"], statement, details["signature"])
+        trusted = not keys or details["public_key"] in keys
     except (KeyError, TypeError, AttributeError):
         return "is no signature"
-    return "" if fits else "is not what was signed"
+    if not fits:
+        return "is not what was signed"
+    return "" if trusted else "was signed with another key than the trusted"
+
+
+def statement_fault(
+    details: Mapping[str, Any], signs: str, hash_: str, meaning: str, keys: Collection[str] = ()
+) -> str:
+    """Why an event's `statement` does not say this, by the person whom the event names, or an empty text."""
+    statement = details.get("statement")
+    if not isinstance(statement, dict):
+        return "is no signature"
+    said = (signs, hash_, meaning, details.get("by"))
+    if tuple(statement.get(key) for key in ("signs", "hash", "meaning", "by")) != said:
+        return "is of something else than its record says"
+    return signature_fault(statement, keys)
 
 
 def signatures_of(archive: Archive, entry: Entry) -> list[Signature]:
@@ -121,26 +139,6 @@ def signature(event: Entry, signed: Entry | None) -> Signature:
     details = event.details
     values = {key: str(details.get(key, "")) for key in ("signs", "hash", "by", "full_name", "meaning", "why", "at")}
     fault = signature_fault(details)
-    if not fault and (signed is None or signed.hash != details["hash"]):
+    if not fault and (signed is None or signed.hash != details["hash"] or not intact(signed)):
         fault = "the record is another than was signed"
     return Signature(event.name, **values, fault=fault)
-
-
-def broken_signatures(archive: Archive) -> list[Signature]:
-    """Each signature in the archive that does not fit what it signs, for `verify`. Raises ArchiveFault."""
-    query = select(entries).where(entries.c.kind == "event", entries.c.reason == SIGNED)
-    broken = []
-    with archive.reader() as connection:
-        for row in connection.execute(query.order_by(entries.c.recorded_at)).mappings():
-            event = from_row(row)
-            station, _, number = str(event.details.get("signs", "")).rpartition("/")
-            sequence = int(number) if number.isdigit() and len(number) < 18 else 0
-            signed = connection.execute(
-                select(entries.c.hash).where(entries.c.station == station, entries.c.sequence == sequence)
-            ).first()
-            fault = signature_fault(event.details)
-            if not fault and (signed is None or signed.hash != event.details["hash"]):
-                fault = "the record is another than was signed"
-            if fault:
-                broken.append(signature(event, None))
-    return broken

@@ -9,9 +9,10 @@ from typing import Any
 from inspection.archive import Archive, reading
 from inspection.image_store import ImageChanged, ImageMissing
 from inspection.records import GENESIS, row_hash
+from inspection.registry.items import contents_of
 from inspection.retention_marks import Kept, kept_marks
-from inspection.signatures import broken_signatures
 from inspection.signing import HEAD_SIGNED, fingerprint, head_fault
+from inspection.verify_signatures import check_signatures
 
 SignedHead = Mapping[str, Any]
 
@@ -67,12 +68,12 @@ def verify_archive(
     """
     trust = trust or Trust()
     result = Verification()
-    checked: set[str] = set()
+    checked: dict[str, str] = {}
     with reading(folder), Archive(folder, read_only=True) as archive:
         noted = archive.noted_heads()
         for name in archive.missing_guards():
             result.problems.append(f"the database's guard {name} was removed")
-        kept = kept_marks(archive)
+        kept = kept_marks(archive, trust.keys)
         for station in sorted({*archive.stations(), *noted, *trust.stations}, key=str):
             if noted.get(station) is None and not archive.postgresql:
                 result.problems.append(f"the note of the last record of {station} is missing or unreadable")
@@ -80,9 +81,7 @@ def verify_archive(
             for row in chain.walk(archive.rows(station)):
                 _check_images(archive, row, checked, result, kept)
                 progress()
-        result.problems += [
-            f"{one.record}, a signature under {one.signs}: {one.fault}" for one in broken_signatures(archive)
-        ]
+        check_signatures(archive, kept, trust.keys, result.problems.append)
     result.files = len(checked)
     return result
 
@@ -95,16 +94,32 @@ class Chain:
         kept: Kept | None = None, begins: tuple[int, str] = (0, GENESIS),
     ) -> None:  # fmt: skip
         self._station, self._result, self._trust = station, result, trust
-        self._noted = trust.noted(station) | (dict([noted]) if noted else {})
-        self._sequence, self._previous = (kept.removed.get(station) if kept else None) or begins
+        self._marks = kept.removed.get(station, {}) if kept else {}
+        self._noted = {**self._marks, **trust.noted(station), **(dict([noted]) if noted else {})}
+        self._sequence, self._previous = begins
         self._signed = 0
 
     def walk(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Check and pass on each row that has a place in the chain."""
+        begun = False
         for row in rows:
+            if not begun:
+                self._begin(row["sequence"])
+                begun = True
             if self._fits(row):
                 yield row
         self._end()
+
+    def _begin(self, first: Any) -> None:
+        """Where the retention rule has cut the chain before the first row, it begins there. A backup may hold what was
+        removed from its original later: then the rule's marks are checked on the way."""
+        cut = max((mark for mark in self._marks if isinstance(first, int) and mark < first), default=0)
+        if not cut:
+            return
+        self._sequence, self._previous = cut, self._marks[cut]
+        if self._noted.get(cut) != self._previous:
+            self._result.problems.append(f"record {self._station}/{cut} was removed, and another than is noted")
+        self._noted = {sequence: hash_ for sequence, hash_ in self._noted.items() if sequence > cut}
 
     def _fits(self, row: dict[str, Any]) -> bool:
         name, sequence, expected = f"record {self._station}/{row['sequence']}", row["sequence"], self._sequence + 1
@@ -157,24 +172,30 @@ def _hash_of(row: dict[str, Any]) -> str | None:
         return None
 
 
-def _check_images(archive: Archive, row: dict[str, Any], checked: set[str], result: Verification, kept: Kept) -> None:
+def _check_images(
+    archive: Archive, row: dict[str, Any], checked: dict[str, str], result: Verification, kept: Kept
+) -> None:
+    """`checked` holds each file's name with what is wrong with it: the rule may have removed it for one record, and
+    another with the same content must have it all the same."""
     name = f"record {row['station']}/{row['sequence']}"
     try:
         frames = json.loads(row["frames"])
         names = [
             (key, str(frame[key])) for frame in frames for key in ("image", "heatmap") if frame[key] is not None
         ] + [("thumbnail", str(frame["thumbnail"])) for frame in frames if frame.get("thumbnail") is not None]
-    except (TypeError, ValueError, KeyError):
-        result.problems.append(f"{name} has an unreadable list of frames")
+        names += [("content", content) for content in contents_of(row)]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        result.problems.append(f"{name} has an unreadable list of files")
         return
     for kind, image in names:
-        if image in checked:
-            continue
-        checked.add(image)
-        try:
-            archive.images.get(image)
-        except ImageMissing as error:
-            if not kept.may_be_gone(row, kind):
+        if image not in checked:
+            checked[image] = ""
+            try:
+                archive.images.get(image)
+            except ImageMissing as error:
+                checked[image] = str(error)
+            except ImageChanged as error:
                 result.problems.append(f"{name}: {error}")
-        except ImageChanged as error:
-            result.problems.append(f"{name}: {error}")
+        if checked[image] and not kept.may_be_gone(row, kind):
+            result.problems.append(f"{name}: {checked[image]}")
+            checked[image] = ""  # named once

@@ -45,14 +45,15 @@ class Authentication:
         """Signs people in."""
         return SignIn(self._archive(), self._clock)
 
-    def who(self, request: Request) -> Who | None:
-        """Who asks, or None for nobody known. Raises ArchiveFault."""
+    def who(self, request: Request, *, seen: bool = True) -> Who | None:
+        """Who asks, or None for nobody known; `seen=False` where nobody does, but a stream goes on. Raises
+        ArchiveFault."""
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             token = self._token(text.strip())
             return Who(f"token {token.name}", frozenset(token.scopes)) if token else None
         cookie = request.cookies.get(self.cookie)
-        session = self.sign_in.session(cookie) if cookie else None
+        session = self.sign_in.session(cookie, seen=seen) if cookie else None
         return Who(session.user.name, session.user.permissions, session) if session else None
 
     def _token(self, text: str) -> Token | None:
@@ -74,7 +75,7 @@ class Refusals:
         self._archive, self._lock = archive, threading.Lock()
         self._seen: dict[tuple[str, ...], tuple[float, int]] = {}
 
-    def note(self, by: str, subject: str, why: str, address: str) -> None:
+    def note(self, by: str, subject: str, why: str, address: str, what: str = "access_refused", **more: str) -> None:
         """Somebody was refused. That it cannot be recorded changes nothing for them."""
         kind, now = (by, subject, why, address), time.monotonic()
         with self._lock:
@@ -85,7 +86,7 @@ class Refusals:
             if len(self._seen) > _MOST_NOTED:
                 self._seen.clear()
             self._seen[kind] = now, 0
-        draft = audit_draft("access_refused", by, subject, why=why, address=address, repeated=repeated or None)
+        draft = audit_draft(what, by, subject, why=why, address=address, repeated=repeated or None, **more)
         try:
             record_audit(self._archive(), draft)
         except InspectionError:
@@ -97,9 +98,16 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def asked_for(request: Request) -> str:
+    """What a request asks for, for the audit trail: a route, and not what stands in its places."""
+    return f"{request.method} {request.scope['route'].path}"
+
+
 def own_page(request: Request) -> None:
     """A browser may be made to ask by another site's page: what changes something must come from this station's own.
-    Raises Problem."""
+    Raises Problem; that somebody tried is on the trail."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in ("none", "same-origin") if site else origin and origin.rpartition("//")[2] != request.url.netloc:
+        refusals: Refusals = request.app.state.authentication.refusals
+        refusals.note("somebody unknown", asked_for(request), "asked by another site's page", address_of(request))
         raise Problem(403, "cross_site", "another site's page may not change anything here; use this station's own")

@@ -10,7 +10,7 @@ from inspection.archive import Archive
 from inspection.batch_totals import BatchMissing, batch_totals
 from inspection.errors import InspectionError
 from inspection.records import Draft, Entry, from_row
-from inspection.schema import entries
+from inspection.schema import entries, station_of_event
 from inspection.station import Station
 from inspection.verdict import Outcome
 
@@ -38,6 +38,20 @@ class Batches:
     def current(self) -> str | None:
         """The batch that runs."""
         return self._service.station.batch
+
+    @property
+    def begun(self) -> str | None:
+        """The batch that runs, where it was begun here and is to be ended here."""
+        station = self._service.station
+        return station.batch if station.batch != station.recipe.batch else None
+
+    def refuse_ended(self, batch: str) -> None:
+        """No unit comes to a batch that was ended: its counts were signed. Raises BatchRefused and ArchiveFault."""
+        table = entries.c
+        query = select(table.sequence).where(table.kind == "event", table.reason == STOPPED, table.batch == batch)
+        with self._service.archive.reader() as connection:
+            if connection.scalar(query.limit(1)) is not None:
+                raise BatchRefused(f"batch {batch} was ended; units are of another one")
 
     def resume(self) -> str | None:
         """After a start of the service: go on with the batch that was running, if one was. What came by before is
@@ -67,7 +81,7 @@ class Batches:
         chains. Raises BatchRefused and ArchiveFault."""
         with self._lock:
             station = self._service.station
-            if station.batch is None or station.batch == station.recipe.batch:
+            if self.begun is None:
                 raise BatchRefused("no batch runs that was started here")
             batch = station.close_batch()
             self._wait_for_units_on_their_way()
@@ -107,7 +121,7 @@ def _note(station: Station, what: str, batch: str, details: dict[str, Any]) -> E
 def _last(archive: Archive, station: str) -> Entry | None:
     table = entries.c
     query = select(table.sequence).where(
-        table.kind == "event", table.reason.in_((STARTED, STOPPED)), table.station == station
+        table.kind == "event", table.reason.in_((STARTED, STOPPED)), station_of_event == station
     )
     with archive.reader() as connection:
         sequence = connection.scalar(query.order_by(table.recorded_at.desc()).limit(1))

@@ -78,6 +78,10 @@ class Changeover:
         station = self._service.line.recipe.station
         if recipe.station != station:
             raise ChangeoverRefused(f"{name} is for station {recipe.station!r}, and this is {station!r}")
+        if recipe.batch is not None:
+            if self._service.batches.begun:
+                raise ChangeoverRefused(f"batch {self._service.batches.begun} runs; stop it before another one begins")
+            self._service.batches.refuse_ended(recipe.batch)
         line = self._service.prepare(self._folder / name, recipe)
         try:
             self._service.admit(line)

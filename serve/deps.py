@@ -8,7 +8,7 @@ from inspection.accounts.roles import Permission
 from inspection.accounts.sign_in import Session
 from inspection.archive import Archive
 from inspection.records import Entry
-from serve.authentication import Authentication, Who, address_of, own_page
+from serve.authentication import Authentication, Who, address_of, asked_for, own_page
 from serve.problems import Problem
 from serve.service import Service
 
@@ -45,7 +45,7 @@ class Allowed:
 
     def __call__(self, request: Request, authentication: AuthenticationDep) -> Who:
         """Who asks. Raises Problem 401 for nobody known, 403 for somebody who may not or must change their password."""
-        what = f"{request.method} {request.scope['route'].path}"
+        what = asked_for(request)
         if request.method not in _SAFE:
             own_page(request)
         who = authentication.who(request)
@@ -53,6 +53,7 @@ class Allowed:
             authentication.refusals.note("somebody unknown", what, "not signed in", address_of(request))
             raise Problem(401, "not_signed_in", "sign in, or send a token that is worth something")
         if who.session and who.session.must_change and self.permission is not None:
+            authentication.refusals.note(who.name, what, "must change the password first", address_of(request))
             raise Problem(403, "password_expired", "change your password first")
         if self.permission is not None and self.permission not in who.permissions:
             authentication.refusals.note(who.name, what, f"may not {self.permission}", address_of(request))

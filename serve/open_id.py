@@ -22,9 +22,9 @@ from inspection.accounts.sign_in import Session, SignIn, SignInRefused
 from inspection.accounts.users import user_of
 from inspection.archive import Archive
 from inspection.archive_settings import OpenIdSettings
-from inspection.audit import audit_draft, record_audit
 from inspection.errors import InspectionError
 from inspection.schema import users
+from serve.authentication import Refusals
 
 _LASTS_S = 300.0
 _MOST = 1000
@@ -69,25 +69,26 @@ class OpenId:
             self._begun[state] = _Begun(nonce, verifier, wanted, now + _LASTS_S)
         return address, state
 
-    def finish(self, archive: Archive, callback: str, state: str, code: str, address: str) -> tuple[Session, str]:
+    def finish(
+        self, archive: Archive, refusals: Refusals, callback: str, state: str, code: str, address: str
+    ) -> tuple[Session, str]:
         """The session of whoever came back, and the page they wanted. Raises SignInRefused, which is on the audit
         trail, ProviderUnavailable and ArchiveFault."""
         with self._lock:
             begun = self._begun.pop(state, None)
         if begun is None or begun.until < time.monotonic():
-            raise self._refused(
-                archive, "an unknown identity", "the sign-in was not begun here, or too long ago", address
-            )
+            why = "the sign-in was not begun here, or too long ago"
+            raise self._refused(refusals, "an unknown identity", why, address)
         try:
             claims = self._claims(callback, code, begun)
         except (AuthlibBaseError, JoseError, KeyError, ValueError) as error:
             why = f"the provider's answer does not hold ({type(error).__name__})"
-            raise self._refused(archive, "an unknown identity", why, address) from error
+            raise self._refused(refusals, "an unknown identity", why, address) from error
         subject = str(claims["sub"])
         with archive.reader() as connection:
             row = connection.execute(select(users).where(users.c.oidc_subject == subject)).mappings().first()
         if row is None:
-            raise self._refused(archive, subject, "no account has this identity", address)
+            raise self._refused(refusals, subject, "no account has this identity", address)
         return SignIn(archive).begin(user_of(row), "OpenID Connect", address), begun.wanted
 
     def _claims(self, callback: str, code: str, begun: _Begun) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class OpenId:
         )  # fmt: skip
 
     @staticmethod
-    def _refused(archive: Archive, who: str, why: str, address: str) -> SignInRefused:
-        draft = audit_draft("sign_in_refused", who, who, why=why, purpose="OpenID Connect", address=address)
-        record_audit(archive, draft)
+    def _refused(refusals: Refusals, who: str, why: str, address: str) -> SignInRefused:
+        # Anybody can ask for this, without a password that takes time to check: so often as a refusal is written.
+        refusals.note(who, who, why, address, "sign_in_refused", purpose="OpenID Connect")
         return SignInRefused("the sign-in was refused; ask an administrator whether an account has your identity")

@@ -51,8 +51,8 @@ class SignIn:
         self._archive, self._clock = archive, clock
 
     def check(self, name: str, password: str, purpose: str, address: str = "") -> User:
-        """The user with this password; `purpose` and `address` are for the audit trail, on which a refusal is and a
-        success is not. Raises SignInRefused and ArchiveFault."""
+        """The user with this password, who `must_change` it where it is too old; `purpose` and `address` are for the
+        audit trail, on which a refusal is and a success is not. Raises SignInRefused and ArchiveFault."""
         with self._archive.reader() as connection:
             row = connection.execute(select(users).where(users.c.name == name)).mappings().first()
         fits = password_fits(row["password_hash"] if row else None, password)
@@ -70,7 +70,8 @@ class SignIn:
                 write.connection.execute(update(users).where(users.c.name == name).values(values))
         if why or user is None:
             raise SignInRefused(_REFUSED)
-        return replace(user, failures=0, locked_until=None)
+        expired = password_expired(user, policy.password_days, now)
+        return replace(user, failures=0, locked_until=None, must_change=expired)
 
     def refused(self, name: str, why: str, purpose: str, address: str = "") -> None:
         """Put on the trail that a known user was refused something."""
@@ -98,8 +99,9 @@ class SignIn:
             must_change = how == "password" and password_expired(user, policy.password_days, now)
         return Session(user, token, must_change)
 
-    def session(self, token: str) -> Session | None:
-        """The session of a token, or None where there is none (any more)."""
+    def session(self, token: str, *, seen: bool = True) -> Session | None:
+        """The session of a token, or None where there is none (any more). `seen`: somebody asked, which keeps it from
+        ending as idle."""
         hashed = _hash(token)
         with self._archive.reader() as connection:
             query = select(sessions, users).join(users, users.c.name == sessions.c.name)
@@ -115,10 +117,10 @@ class SignIn:
         if row["began"] < oldest or row["seen"] < idle or not user.active:
             self._end(hashed, user.name, "session_expired")
             return None
-        if row["seen"] < utc_text(now - timedelta(seconds=_SEEN_EVERY_S)):
+        if seen and row["seen"] < utc_text(now - timedelta(seconds=_SEEN_EVERY_S)):
             with self._archive.writing() as write:
-                seen = update(sessions).where(sessions.c.token_hash == hashed).values(seen_at=utc_text(now))
-                write.connection.execute(seen)
+                asked = update(sessions).where(sessions.c.token_hash == hashed).values(seen_at=utc_text(now))
+                write.connection.execute(asked)
         return Session(user, token, password_expired(user, policy.password_days, now))
 
     def sign_out(self, token: str) -> None:

@@ -136,14 +136,15 @@ def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, passwo
 
 @registry.command()
 @click.argument("name")
+@click.option("--station", help="Which station's, where several run recipes of that name.")
 @writable_archive_option
 @as_option
 @password_option
 @why_option
-def rollback(name: str, archive: Path, by: str, password: str, why: str) -> None:
+def rollback(name: str, station: str | None, archive: Path, by: str, password: str, why: str) -> None:
     """Let the version of a recipe that was active before run again, instead of the one that is now."""
     with _registry(archive, by, password) as opened:
-        _tell(opened.roll_back(name, why))
+        _tell(opened.roll_back(name, why, station))
 
 
 @contextmanager

@@ -4,7 +4,8 @@ Steps are events in the chain `audit`; there is no other table. The content of a
 canonical JSON) lies in the image store under its SHA-256.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from inspection.archive import Archive, ArchiveFault
 from inspection.errors import InspectionError
 from inspection.records import AUDIT, Entry, from_row
 from inspection.schema import entries
+from inspection.signatures import statement_fault
 
 PREFIX = "registry_"
 Kind = Literal["package", "recipe"]
@@ -117,9 +119,27 @@ def governed(versions: Versions) -> bool:
     return any(step.new == State.ACTIVE for version in versions.values() for step in version.steps)
 
 
+def step_fault(entry: Entry, keys: Collection[str] = ()) -> str:
+    """Why a step's record is not what somebody signed, with one of `keys` if there are any, or an empty text."""
+    details = entry.details
+    step = str(entry.reason).removeprefix(PREFIX)
+    return statement_fault(details, details["subject"], details["versions"][0]["digest"], step, keys)
+
+
+def contents_of(row: Mapping[str, Any]) -> list[str]:
+    """The files that a row keeps for change control: packages, recipes, reports of evaluations."""
+    if row["kind"] != "event" or not str(row["reason"]).startswith(PREFIX):
+        return []
+    details = json.loads(row["details"])
+    named = [*(changed.get("content") for changed in details["versions"]), details.get("report")]
+    return [str(name) for name in named if name is not None]
+
+
 def _apply(found: Versions, entry: Entry) -> None:
     try:
         details = entry.details
+        if fault := step_fault(entry):
+            raise ValueError(fault)
         for changed in details["versions"]:
             key = (changed["kind"], changed["name"], changed["version"])
             if changed["old"] is None:

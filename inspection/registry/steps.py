@@ -100,13 +100,19 @@ class Registry:
             find_version(versions, kind, name, version), versions
         ))  # fmt: skip
 
-    def roll_back(self, name: str, why: str) -> Entry:
-        """One step: the recipe that was active before runs again, and the one that is now is retired."""
+    def roll_back(self, name: str, why: str, station: str | None = None) -> Entry:
+        """One step: the recipe that was active before runs again, and the one that is now is retired. `station` says
+        which one where several run recipes of that name."""
 
         def changes(versions: Versions) -> list[tuple[Version, State]]:
-            now = next((one for one in versions.values() if one.name == name and _active(one)), None)
-            if now is None:
+            active = [one for one in versions.values() if one.name == name and _active(one)]
+            active = [one for one in active if station in (None, one.station)]
+            if not active:
                 raise StepRefused(f"no version of recipe {name} is active, so none can be rolled back")
+            if len(active) > 1:
+                several = ", ".join(sorted(str(one.station) for one in active))
+                raise StepRefused(f"recipe {name} is active on the stations {several}; say which one is meant")
+            [now] = active
             before = _before(now, versions)
             if before is None:
                 raise StepRefused(f"no version of recipe {name} was active before {now.version}")
@@ -214,13 +220,14 @@ def _retire(one: Version, versions: Versions) -> list[tuple[Version, State]]:
 
 
 def _before(now: Version, versions: Versions) -> Version | None:
-    """The version of the same recipe that was active last before this one."""
+    """The version of the same recipe that was active last before this one, and was not retired on purpose."""
     others = [
         (step.at, one)
         for one in versions.values()
         if one is not now and (one.kind, one.name, one.station) == (now.kind, now.name, now.station)
         for step in one.steps
         if step.old == State.ACTIVE and step.new == State.RETIRED
+        if one.steps[-1].step != "retired"
     ]
     return max(others, key=lambda pair: pair[0])[1] if others else None
 

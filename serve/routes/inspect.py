@@ -8,6 +8,7 @@ from inspection.accounts.roles import Permission
 from inspection.errors import InspectionError
 from inspection.frames import Frame, decode_frame, image_suffix
 from inspection.verdict import Reason, reason_for
+from serve.batches import BatchRefused
 from serve.deps import ServiceDep, allow
 from serve.descriptions import describe
 from serve.problems import Problem
@@ -43,8 +44,14 @@ def inspect(
     batch: Annotated[str | None, Form(max_length=128)] = None,
 ) -> dict[str, Any]:
     """The verdict on one image file, after its record is durable. An image that cannot be inspected is a REJECT on
-    record and an answer of 422; a verdict that cannot be recorded is an answer of 503."""
+    record and an answer of 422; a verdict that cannot be recorded is an answer of 503. 409, and no unit, for a batch
+    that was ended."""
     station = service.station
+    if batch:
+        try:
+            service.batches.refuse_ended(batch)
+        except BatchRefused as error:
+            raise Problem(409, error.code, str(error)) from error
     opened = station.clock()
     name = image.filename or "upload"
     data = read_upload(image)

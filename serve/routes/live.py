@@ -37,13 +37,13 @@ async def events(
     request: Request, service: ServiceDep, authentication: AuthenticationDep, _: Viewer
 ) -> AsyncIterator[ServerSentEvent]:
     """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change. The
-    stream ends where the session has."""
+    stream ends where the session has, and does not keep one alive in front of which nobody sits."""
     known = time.monotonic()
     with service.live.listener() as listened:
         yield ServerSentEvent(event="status", data=service.status())
         async for event in listened:
             if time.monotonic() - known > _KNOWN_S:
-                if await asyncio.to_thread(authentication.who, request) is None:
+                if await asyncio.to_thread(authentication.who, request, seen=False) is None:
                     return
                 known = time.monotonic()
             yield ServerSentEvent(event=event.name, data=event.data)

@@ -50,7 +50,9 @@ def finish_open_id(
     begun = request.cookies.get(_STATE)
     try:
         known = state if begun and begun == state else ""
-        session, wanted = _provider(request).finish(archive, _callback(request), known, code, address)
+        session, wanted = _provider(request).finish(
+            archive, authentication.refusals, _callback(request), known, code, address
+        )
     except SignInRefused as error:
         raise Problem(401, error.code, str(error)) from error
     except ProviderUnavailable as error:

@@ -13,7 +13,7 @@ from inspection.frames import Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
 from inspection.image_store import ImageChanged, ImageMissing, ImagesUnreachable
 from inspection.record_findings import deciding_limits
-from inspection.records import Entry
+from inspection.records import Entry, intact
 from inspection.signatures import signatures_of
 from inspection.verdict import Outcome
 from serve.deps import EntryDep, ServiceDep, allow
@@ -43,8 +43,9 @@ def list_records(
 
 @router.get("/{station}/{sequence}")
 def read_record(service: ServiceDep, entry: EntryDep) -> dict[str, Any]:
-    """One record, with its signatures."""
-    return describe_entry(entry) | {"signatures": [vars(one) for one in signatures_of(service.archive, entry)]}
+    """One record, with its signatures, and whether its content is what its hash says."""
+    signatures = [vars(one) for one in signatures_of(service.archive, entry)]
+    return describe_entry(entry) | {"intact": intact(entry), "signatures": signatures}
 
 
 @router.get("/{station}/{sequence}/image", response_class=Response)

@@ -80,9 +80,10 @@ def retire(kind: Kind, name: str, version: str, asked: Signed, registry: Registr
 
 
 @router.post("/recipe/{name}/rollback")
-def roll_back(name: str, asked: Signed, registry: RegistryDep) -> dict[str, Any]:
-    """One signed step back to the version that was active before."""
-    return _told(lambda: registry.roll_back(name, asked.why))
+def roll_back(name: str, asked: Signed, registry: RegistryDep, station: str | None = None) -> dict[str, Any]:
+    """One signed step back to the version that was active before; `station` says which one where several run recipes of
+    that name."""
+    return _told(lambda: registry.roll_back(name, asked.why, station))
 
 
 def _told(do: Callable[[], Entry]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Signing in and out, one's own password, and the first account of a new archive."""
 
+import threading
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,6 +17,8 @@ from serve.problems import Problem
 
 router = APIRouter(prefix="/api", tags=["session"])
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
+# Passwords are checked one after the other: whoever floods this call must not take the threads that answer others.
+_trying = threading.BoundedSemaphore(8)
 Password = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 
 
@@ -50,11 +53,16 @@ class FirstAccount(_Asked):
 def sign_in(
     asked: Credentials, response: Response, authentication: AuthenticationDep, address: AddressDep
 ) -> dict[str, Any]:
-    """Sign in: sets a cookie. 401 where name and password do not fit, or the account is locked or disabled."""
+    """Sign in: sets a cookie. 401 where name and password do not fit, or the account is locked or disabled; 429 where
+    too many try at once."""
+    if not _trying.acquire(blocking=False):
+        raise Problem(429, "too_many_sign_ins", "too many people, or machines, try to sign in; try again in a moment")
     try:
         session = authentication.sign_in.sign_in(asked.name, asked.password, address)
     except SignInRefused as error:
         raise Problem(401, error.code, str(error)) from error
+    finally:
+        _trying.release()
     set_cookie(response, authentication, session)
     return describe_session(session)
 
@@ -88,7 +96,9 @@ def change_password(
 
 
 @router.post("/setup", status_code=201, dependencies=[Depends(own_page)])
-def set_up(asked: FirstAccount, request: Request, archive: ArchiveDep) -> dict[str, Any]:
+def set_up(
+    asked: FirstAccount, request: Request, archive: ArchiveDep, authentication: AuthenticationDep, address: AddressDep
+) -> dict[str, Any]:
     """Make the first account, an administrator's. 409 where there is one already, 403 without the right code."""
     first: FirstStart = request.app.state.first_start
     if has_users(archive):
@@ -97,6 +107,7 @@ def set_up(asked: FirstAccount, request: Request, archive: ArchiveDep) -> dict[s
         first.check(asked.code)
         return create_first(archive, asked.name, asked.full_name, asked.password).described()
     except FirstStartRefused as error:
+        authentication.refusals.note("somebody unknown", "first account", str(error), address)
         raise Problem(403, error.code, str(error)) from error
     except (UserInvalid, PasswordRefused) as error:
         raise Problem(422, error.code, str(error)) from error

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.accounts.roles import Permission
-from inspection.accounts.sign_in import SignInRefused
+from inspection.accounts.sign_in import SignIn, SignInRefused
 from inspection.signatures import SignatureRefused, Signer, sign_record, signatures_of
 from serve.authentication import Who
 from serve.deps import AddressDep, Allowed, ArchiveDep, AuthenticationDep, EntryDep, ServiceDep, allow
@@ -50,8 +50,10 @@ def sign(
     return read_signatures(service.archive, entry)
 
 
-def signer_of(name: str, password: str, who: Who, sign_in: Any, address: str) -> Signer:
-    """Whoever is signed in, with the credentials given again. Raises Problem for another's name."""
+def signer_of(name: str, password: str, who: Who, sign_in: SignIn, address: str) -> Signer:
+    """Whoever is signed in, with the credentials given again. Raises Problem for another's name, which is on the
+    trail."""
     if name != who.name:
+        sign_in.refused(who.name, "another's name was given to sign with", "signature", address)
         raise Problem(403, "signature_refused", f"{who.name} is signed in and cannot sign for {name!r}")
     return Signer(sign_in, name, password, address)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inspection.accounts.authorise import authorise
 from inspection.accounts.passwords import PasswordRefused
 from inspection.accounts.policy import change_policy
 from inspection.accounts.roles import (
@@ -24,12 +25,13 @@ from inspection.accounts.roles import (
     read_roles,
     read_scopes,
 )
-from inspection.accounts.sign_in import SignIn, SignInRefused
+from inspection.accounts.sign_in import PasswordExpired, SignIn, SignInRefused
 from inspection.accounts.tokens import TokenInvalid, create_token, find_token, revoke_token
 from inspection.accounts.users import UserInvalid, change_user, create_first, create_user, find_user, unlock_user
 from inspection.archive import Archive
 from inspection.audit import AuditQuery, find_audit
 from inspection.config import ConfigInvalid
+from inspection.signatures import SignatureRefused, Signer
 from inspection.verify import verify_archive
 from tests.people import PASSWORD, forget_ages, people
 
@@ -238,6 +240,15 @@ def test_sessions_end_when_idle_when_old_and_when_another_begins(archive: Archiv
     assert trail(archive, "signed_out") == [("otto", "otto")]
 
 
+def test_a_page_that_only_listens_does_not_keep_a_session_alive(archive: Archive, clock: Clock) -> None:
+    door = SignIn(archive, clock)
+    token = door.sign_in("otto", PASSWORD).token
+    clock.later(minutes=29)
+    assert door.session(token, seen=False) is not None
+    clock.later(minutes=2)
+    assert door.session(token, seen=False) is None
+
+
 def test_a_session_s_token_is_not_in_the_archive(archive: Archive, tmp_path: Path) -> None:
     token = SignIn(archive).sign_in("otto", PASSWORD).token
     with sqlite3.connect(tmp_path / "archive" / "archive.sqlite") as database:
@@ -267,6 +278,15 @@ def test_old_and_given_passwords_must_be_changed_and_not_to_a_recent_one(archive
     assert not door.sign_in("otto", OTHER).must_change
     door.reset_password("otto", "A-New-One-For-You-9", "root.person", "forgotten")
     assert door.sign_in("otto", "A-New-One-For-You-9").must_change
+
+
+def test_with_a_password_that_is_too_old_nobody_signs_or_administers(archive: Archive, tmp_path: Path) -> None:
+    people(tmp_path / "archive", quinn="quality")
+    forget_ages(tmp_path / "archive")
+    with pytest.raises(SignatureRefused, match="must change the password"):
+        Signer(SignIn(archive), "quinn", PASSWORD).prove(Permission.SIGN, "looked at it")
+    with pytest.raises(PasswordExpired, match="must change the password"):
+        authorise(archive, "root.person", PASSWORD, Permission.ADMINISTER, "test")
 
 
 def test_every_change_of_an_account_is_on_the_trail_with_old_and_new(archive: Archive) -> None:

@@ -31,6 +31,17 @@ drafts = st.builds(
 )  # fmt: skip
 
 
+def test_a_guard_that_does_nothing_any_more_is_missed(tmp_path: Path) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        archive.append(Draft("unit"), "s")
+    database = sqlite3.connect(tmp_path / "archive" / "archive.sqlite")
+    database.execute("DROP TRIGGER entries_refuse_delete")
+    database.execute("CREATE TRIGGER entries_refuse_delete BEFORE DELETE ON entries BEGIN SELECT 1; END")
+    database.commit()
+    database.close()
+    assert verify_archive(tmp_path / "archive").problems == ["the database's guard entries_refuse_delete was removed"]
+
+
 @given(entries=st.lists(st.tuples(drafts, st.sampled_from(["left", "right"])), max_size=12))
 @settings(max_examples=25, deadline=None)
 def test_whatever_is_recorded_comes_back_and_verifies(

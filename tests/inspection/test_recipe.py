@@ -44,6 +44,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "name: other\n", "the key 'name' stands twice"),
         (GOOD.replace("1.2.3", "1.2"), "version: "),
         (GOOD + "station: ../up\n", "station: "),
+        (GOOD + "station: audit\n", "is the chain of what people do"),
         ("- a list\n", "holds no keys"),
         ("", "holds no keys"),
         ("a: [", "not valid YAML"),

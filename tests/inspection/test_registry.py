@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspection.accounts.sign_in import SignIn, SignInRefused
-from inspection.archive import Archive
+from inspection.archive import Archive, ArchiveFault
 from inspection.audit import AuditQuery, find_audit
 from inspection.package import read_package
 from inspection.recipe import read_recipe
-from inspection.records import Entry
+from inspection.records import AUDIT, Draft, Entry
 from inspection.registry.admission import NotApproved, admit
 from inspection.registry.content import read_pinned, recipe_digest
 from inspection.registry.items import State, VersionMissing, find_version, read_versions
@@ -97,6 +97,22 @@ def test_from_draft_to_active_and_back_in_one_step(desk: Desk) -> None:
     assert verify_archive(desk.archive.folder).problems == []
 
 
+def test_one_station_is_rolled_back_and_not_another(desk: Desk) -> None:
+    desk.approved_package()
+    desk.active("1.0.0", station="left")
+    desk.active("1.1.0", station="right")
+    desk.active("2.0.0", station="right", deadline_ms=500)
+    with pytest.raises(StepRefused, match="on the stations left, right"):
+        desk.by("quinn").roll_back("vials", "too late")
+    desk.by("quinn").roll_back("vials", "too late", "right")
+    states = [desk.state("recipe", "vials", version) for version in ("1.0.0", "1.1.0", "2.0.0")]
+    assert states == [State.ACTIVE, State.ACTIVE, State.RETIRED]
+    desk.by("quinn").retire("recipe", "vials", "1.1.0", "lets cracks pass")
+    desk.active("3.0.0", station="right", deadline_ms=400)
+    desk.by("quinn").roll_back("vials", "unreadable", "right")  # not to 1.1.0, which was active last
+    assert [desk.state("recipe", "vials", version) for version in ("1.1.0", "2.0.0")] == [State.RETIRED, State.ACTIVE]
+
+
 def test_steps_out_of_order_or_by_the_wrong_person_change_nothing(desk: Desk) -> None:
     desk.by("eva").register_package(desk.package, "first")
     package = ("package", desk.name, desk.version)
@@ -164,6 +180,20 @@ def test_only_what_is_active_runs(desk: Desk) -> None:
     desk.by("quinn").retire("recipe", "vials", "1.0.0", "product ended")
     with pytest.raises(NotApproved, match="is retired"):
         admit(desk.archive, pinned, unapproved=True)
+
+
+def test_a_step_that_nobody_signed_activates_nothing(desk: Desk) -> None:
+    """Somebody who can add to the database, and has no password and no key."""
+    desk.approved_package()
+    active = desk.active("1.0.0")
+    desk.by("eva").register_recipe(desk.recipe("2.0.0", deadline_ms=1), "draft")
+    draft = find_version(read_versions(desk.archive), "recipe", "vials", "2.0.0")
+    listed = {"kind": "recipe", "name": "vials", "version": "2.0.0", "digest": draft.digest, "old": "draft"}
+    details = dict(active.details) | {"subject": draft.label, "versions": [listed | {"new": "active"}]}
+    forged = desk.archive.append(Draft("event", reason=active.reason, details=details), AUDIT)
+    with pytest.raises(ArchiveFault, match="no step of change control"):
+        admit(desk.archive, read_pinned(desk.folder / "2.0.0" / "recipe.yaml")[0], unapproved=False)
+    assert any(forged.name in problem for problem in verify_archive(desk.archive.folder).problems)
 
 
 def test_the_batch_and_where_files_lie_are_not_part_of_what_is_approved(desk: Desk, tmp_path: Path) -> None:

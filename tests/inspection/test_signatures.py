@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from inspection.accounts.sign_in import SignIn, SignInRefused
+from inspection.accounts.users import find_user
 from inspection.archive import Archive
 from inspection.audit import AuditQuery, find_audit
 from inspection.records import AUDIT, Draft, Entry
-from inspection.signatures import SignatureRefused, Signer, sign_record, signatures_of
-from inspection.signing import signing_key
-from inspection.verify import verify_archive
+from inspection.signatures import SIGNED, SignatureRefused, Signer, sign_record, signatures_of, signed_statement
+from inspection.signing import SigningKey, sign_heads, signing_key
+from inspection.verify import Trust, verify_archive
 from tests.people import PASSWORD, people
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -111,6 +113,35 @@ def test_a_record_changed_after_signing_breaks_its_signature(archive: Archive) -
     [found] = signatures_of(archive, entry(archive))
     assert found.fault == "the record is another than was signed"
     assert any(signed.name in problem for problem in verify_archive(archive.folder).problems)
+
+
+def test_a_record_whose_content_was_changed_shows_no_signature_that_holds_and_is_not_signed(archive: Archive) -> None:
+    sign(archive)
+    database = sqlite3.connect(archive.folder / "archive.sqlite")
+    database.execute("DROP TRIGGER entries_refuse_update")
+    database.execute("UPDATE entries SET outcome = 'PASS' WHERE station = 's' AND sequence = 1")  # with its old hash
+    database.commit()
+    database.close()
+    [found] = signatures_of(archive, entry(archive))
+    assert found.fault == "the record is another than was signed"
+    with pytest.raises(SignatureRefused, match="was changed"):
+        sign(archive, meaning="released")
+
+
+def test_a_signature_by_another_key_than_the_trusted_or_written_twice_does_not_hold(archive: Archive) -> None:
+    """Somebody who can add to the database, and has no key of the archive."""
+    genuine, right = sign(archive), signing_key(archive).public_key
+    user = find_user(archive, "ada")
+    assert user is not None
+    own = SigningKey(Ed25519PrivateKey.generate())
+    said = signed_statement(own, user, "s/2", entry(archive, 2).hash, "released", "all is well")
+    forged = archive.append(Draft("event", unit="u1", batch="B", reason=SIGNED, details=said), AUDIT)
+    twice = archive.append(Draft("event", unit="u0", reason=SIGNED, details=genuine.details), AUDIT)
+    sign_heads(archive, signing_key(archive))
+    assert verify_archive(archive.folder, trust=Trust(frozenset({right}))).problems == [
+        f"{forged.name}, a signature under s/2: was signed with another key than the trusted",
+        f"{twice.name}, a signature under s/1: stands under {genuine.name} already",
+    ]
 
 
 def test_signing_by_the_command_line(archive: Archive, inspection: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from inspection.archive import Archive
 from inspection.audit import AuditQuery, find_audit
 from inspection.schema import entries
 from serve.app import OPEN, permissions
+from serve.routes import session
 from tests.people import PASSWORD, people
 from tests.serve.serving import Running, running, write_recipe
 
@@ -133,6 +134,18 @@ def test_another_site_s_page_cannot_change_anything_with_a_person_s_cookie(
             assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
         answer = client.post("/api/session", json={"name": "p-operator", "password": PASSWORD}, headers=headers)
         assert answer.status_code == 403
+    refused = list(find_audit(plant.service.archive, AuditQuery(text="another site's page")))
+    assert "POST /api/resume" in [event.subject for event in refused]
+
+
+def test_a_flood_of_sign_ins_leaves_threads_for_everybody_else(plant: Running) -> None:
+    with ExitStack() as stack:
+        while session._trying.acquire(blocking=False):
+            stack.callback(session._trying.release)
+        answer = httpx.post(plant.address + "api/session", json={"name": "p-operator", "password": PASSWORD})
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_sign_ins")
+    with person(plant, "p-operator"):
+        pass
 
 
 def test_a_person_with_a_given_password_can_only_change_it(plant: Running) -> None:
@@ -193,6 +206,8 @@ def test_a_record_is_signed_over_http_by_whoever_is_signed_in(
         ):
             assert client.post(f"{record}/signatures", json=body | change).status_code == status
         assert client.get(record).json()["signatures"] == []
+        refused = next(find_audit(plant.service.archive, AuditQuery(what="access_refused", by="p-quality")))
+        assert refused.why == "another's name was given to sign with"
         signed = client.post(f"{record}/signatures", json=body)
         assert signed.status_code == 201, signed.text
         [found] = client.get(record).json()["signatures"]
@@ -228,6 +243,8 @@ def test_the_first_account_is_made_with_the_code_that_the_service_wrote(tmp_path
             assert "The first account" in client.get("/sign-in").text
             for code in ("", "0" * 16, "guess", "again"):
                 assert client.post("/api/setup", json=first | {"code": code}).status_code == 403
+            refused = next(find_audit(station.service.archive, AuditQuery(what="access_refused")))
+            assert (refused.subject, "not the code" in refused.why) == ("first account", True)
             right = station.first_start.code
             assert client.post("/api/setup", json=first | {"code": right, "password": "weak"}).status_code == 422
             assert client.post("/api/setup", json=first | {"code": right}).status_code == 201

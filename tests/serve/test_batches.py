@@ -44,8 +44,9 @@ def test_units_are_counted_to_the_batch_that_ran_when_they_came_by(station: Runn
     assert counts["triggered"] == 4 == counts["passed"] + counts["rejected"] + counts["undecided"]
     assert counts["rejected"] >= 1
     station.upload(good, unit="after")
-    for again in ("B-1",):
-        assert begin(station, again) == 409
+    assert begin(station, "B-1") == 409
+    late = station.upload(good, unit="late", batch="B-1")  # to a batch whose counts are signed
+    assert (late.status_code, late.json()["code"]) == (409, "batch_refused")
     assert station.client.post("/api/batches/stop", json={"why": "twice"}).status_code == 409
     [listed] = station.client.get("/api/batches").json()
     assert (listed["batch"], listed["stopped"]["counts"]) == ("B-1", counts)

@@ -77,6 +77,17 @@ def test_the_new_recipe_decides_from_then_on_and_both_are_on_record(
     assert verify_archive(tmp_path / "archive").intact
 
 
+def test_a_batch_that_runs_is_ended_by_a_person_and_no_unit_comes_to_one_that_was(
+    station: Running, other: Callable[..., None]
+) -> None:
+    other()
+    assert station.client.post("/api/batches", json={"batch": "B-7", "why": "order 7"}).status_code == 201
+    assert "batch B-7 runs; stop it" in ask(station, "strict.yaml", batch="B-8").json()["detail"]
+    assert station.client.post("/api/batches/stop", json={"why": "order done"}).status_code == 200
+    assert "batch B-7 was ended" in ask(station, "strict.yaml", batch="B-7").json()["detail"]
+    assert ask(station, "strict.yaml", batch="B-8").json()["batch"] == "B-8"
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"quue": 5}, "did you mean 'queue'?"),
     "another package": ({"package": {"path": "nowhere.onnx"}}, "nowhere.onnx"),

@@ -88,6 +88,15 @@ def test_what_was_not_begun_here_is_refused(what: str, plant: Running) -> None:
         assert answer.status_code == 401, answer.text
 
 
+def test_whoever_comes_back_without_end_does_not_fill_the_archive(plant: Running) -> None:
+    with httpx.Client(base_url=plant.address) as client:
+        client.get("/open-id/finish")
+        before = plant.service.archive.count_entries()
+        for _ in range(10):
+            assert client.get("/open-id/finish").status_code == 401
+    assert plant.service.archive.count_entries() == before
+
+
 def test_the_way_back_never_leads_elsewhere(plant: Running) -> None:
     with httpx.Client(base_url=plant.address) as client:
         begun = client.get("/open-id/start", params={"next": "//evil.example/"})

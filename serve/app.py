@@ -64,7 +64,8 @@ def create_app(service: Service, *, secure: bool = False, first_start: FirstStar
             msg = f"{method} {path} says nobody who may ask; give it a permission"
             raise AssertionError(msg)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.add_middleware(LimitedBody)
+    authentication: Authentication = app.state.authentication
+    app.add_middleware(LimitedBody, known=lambda request: authentication.who(request) is not None)
     return SecurityHeaders(app, secure=secure)  # outermost, so that answers to errors have them too
 
 

@@ -1,7 +1,11 @@
 """What stands around every request. Plain ASGI, so that event streams are not buffered."""
 
+import asyncio
+from collections.abc import Callable
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.routes import inspect
@@ -41,20 +45,25 @@ class SecurityHeaders:
 
 
 class LimitedBody:
-    """Refuses a request's body while it comes in, so that no upload, however long, fills the disk."""
+    """Refuses a request's body while it comes in, so that no upload, however long, fills the disk; nobody unknown sends
+    more than a form."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, known: Callable[[Request], bool]) -> None:
+        self._app, self._known = app, known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        received, known = 0, False
 
         async def receive_limited() -> Message:
-            nonlocal received
+            nonlocal received, known
             message = await receive()
             received += len(message.get("body", b""))
             if received > inspect.MAX_UPLOAD_BYTES + _FORM_BYTES:
                 raise HTTPException(413, inspect.too_large("the request"))
+            if received > _FORM_BYTES and not known:  # a body is read before its route can ask who sends it
+                known = await asyncio.to_thread(self._known, Request(scope))
+                if not known:
+                    raise HTTPException(401, "sign in, or send a token that is worth something")
             return message
 
         await self._app(scope, receive_limited, send)

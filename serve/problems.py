@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from inspection.errors import InspectionError
 from serve.templating import templates, texts_of
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "upload_too_large"}
+_CODES = {401: "not_signed_in", 404: "not_found", 405: "method_not_allowed", 413: "upload_too_large"}
 
 
 class Problem(Exception):

@@ -1,6 +1,7 @@
 """Who may ask what: every route with every role, with a token, and with nothing."""
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -308,3 +309,16 @@ def test_nothing_was_changed_by_all_who_were_refused(plant: Running) -> None:
             entries.c.reason.in_(("batch_started", "recipe_changed", "station_resumed"))
         )
         assert connection.execute(stopped).scalar_one() == 0
+
+
+def test_nobody_unknown_has_an_upload_taken_in(plant: Running) -> None:
+    place = httpx.URL(plant.address)
+    head = f"POST /api/inspect HTTP/1.1\r\nHost: {place.host}\r\nCookie: inspection=made-up\r\n"
+    head += "Content-Length: 50000000\r\n"
+    head += "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+    head += 'Content-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    with socket.create_connection((place.host, place.port), timeout=20) as sender:
+        sender.sendall(
+            head.encode() + b"\0" * 1_500_000
+        )  # the other 48 MB never come: the answer does not wait for them
+        assert sender.recv(12) == b"HTTP/1.1 401"

@@ -15,8 +15,10 @@ router = APIRouter(tags=["pages"], include_in_schema=False)
 def show(request: Request, archive: ArchiveDep, service: ServiceDep, authentication: AuthenticationDep) -> HTMLResponse:
     """To sign in; to make the first account, where there is none; to change a password that must be."""
     who = authentication.who(request)
+    t = texts_of(request)
     context = {
-        "t": texts_of(request), "station": service.line.recipe.station, "version": __version__,
+        "t": t, "texts": t.of("sign_in") | {"base.failed": t("base.failed")},
+        "station": service.line.recipe.station, "version": __version__,
         "first": not has_users(archive),
         "oidc": request.app.state.open_id.settings.name if request.app.state.open_id else "",
         "change": bool(who and who.session and who.session.must_change),

@@ -52,7 +52,7 @@ async function listRecipes() {
 function showEnded({ batch, details }) {
   const { triggered, passed, rejected, undecided } = details.counts;
   at("batch-ended-title").textContent = t("live.batch_ended", { batch });
-  counted(at("ended-counts"), details.counts);
+  counted(at("ended-counts"), { triggered, passed, rejected, undecided });
   at("ended-fits").dataset.fits = details.reconciled;
   at("ended-fits").querySelector("strong").textContent = details.reconciled ? t("live.fits")
     : t("live.fits_not", { triggered: count(triggered), recorded: count(passed + rejected + undecided) });

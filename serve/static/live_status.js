@@ -29,6 +29,7 @@ export function showLost() {
   at("bar-line").textContent = t("base.unknown");
   at("bar-line").dataset.state = "lost";
   at("line-state").textContent = t("base.unknown");
+  at("no-alarms").textContent = t("live.alarms_unknown");
   document.body.classList.add("lost");
   showAlarm(t("live.lost"));
   alarmed(true);
@@ -37,6 +38,7 @@ export function showLost() {
 // The newest first: what it is, since when, what was said, what to do.
 function showAlarms(alarms) {
   at("no-alarms").hidden = alarms.length > 0;
+  at("no-alarms").textContent = t("live.no_alarms");
   at("alarms-count").textContent = alarms.length ? count(alarms.length) : "";
   const newest = [...alarms].sort((one, other) => (one.since < other.since ? 1 : -1));
   setList(at("alarms"), newest.map((alarm) => {

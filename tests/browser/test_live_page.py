@@ -15,6 +15,7 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.package import read_package, seal
 from inspection.verdict import Limits, Outcome
+from tests.browser.looking import Look
 from tests.people import PASSWORD
 from tests.serve.serving import Running, running, write_recipe
 
@@ -234,7 +235,9 @@ def test_alarm_shows_and_goes(
         assert not seen.page.title().startswith("▲ ")
 
 
-def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, browser: "Browser") -> None:
+def test_page_says_that_the_station_is_gone(
+    tmp_path: Path, vial_package: Path, browser: "Browser", screenshots: Path
+) -> None:
     with (
         running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station,
         opened(browser, station.address) as seen,
@@ -242,7 +245,12 @@ def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, 
         seen.wait("#bar-line", "no camera")
         station.stop()
         seen.wait("#alarm", "No connection to the station")
-        assert seen.text("#bar-line") == "unknown"
+        assert seen.text("#bar-line") == seen.text("#line-state") == "unknown"
+        assert "Unknown" in seen.text("#no-alarms"), "nobody knows whether there is an alarm"
+        faded = "element => Number(getComputedStyle(element).opacity)"
+        assert seen.page.locator(".verdict .sign").evaluate(faded) < 0.5, "what is old looks new"
+        Look(seen.page, station).accessible()
+        seen.page.screenshot(path=screenshots / "live-lost.png")
 
 
 def test_page_shows_what_was_before_it_was_opened(reviewing: Running, browser: "Browser", vial_images: Images) -> None:

@@ -1,5 +1,6 @@
 """What a unit's record says of each of its frames alone."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from inspection.records import Entry
 from inspection.verdict import Limits, Outcome
 
 _WORSE = (Outcome.PASS, Outcome.REVIEW, Outcome.REJECT)
+_BAD = (Outcome.PASS, Outcome.REVIEW, None, Outcome.REJECT)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,17 @@ def frame_verdicts(entry: Entry) -> tuple[FrameVerdict, ...]:
         _worst(entry, frame.score, own, classifier, parts[number] if number < len(parts) else {})
         for number, frame in enumerate(entry.frames)
     )
+
+
+def worst_frame(entry: Entry) -> int | None:
+    """The number of the frame that says the worst of the unit, the highest score among equals; None without frames."""
+    said = frame_verdicts(entry)
+    return max(range(len(said)), key=lambda number: _badness(said[number]), default=None)
+
+
+def _badness(said: FrameVerdict) -> tuple[int, float]:
+    """A frame that was not looked at is worse than one for review."""
+    return _BAD.index(said.outcome), said.score if said.score is not None else -math.inf
 
 
 def _worst(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inspection.frame_verdicts import FrameVerdict, frame_verdicts
+from inspection.frame_verdicts import FrameVerdict, frame_verdicts, worst_frame
 from inspection.record_findings import CLASSIFIER, named_defects
 from inspection.records import Entry
 from inspection.station import Disposition
@@ -37,17 +37,20 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
               for f, verdict in zip(entry.frames, frame_verdicts(entry), strict=True)]  # fmt: skip
     return {name: getattr(entry, name) for name in names} | {
         "frames": frames, "details": dict(entry.details), "named": named_defects(entry), "links": links,
+        "worst_frame": worst_frame(entry),
     }  # fmt: skip
 
 
 def describe_past(entry: Entry, outcome: str | None, reason: str | None) -> dict[str, Any]:
     """What a page shows of a unit that went by, with the outcome and the reason that hold in the end."""
-    first = entry.frames[0] if entry.frames else None
+    worst = worst_frame(entry)
+    shown = None if worst is None else entry.frames[worst]
     decided = entry.details[CLASSIFIER] if entry.details.get("decided_by") == CLASSIFIER else vars(entry)
     return {
         "station": entry.station, "sequence": entry.sequence, "unit": entry.unit, "outcome": outcome, "reason": reason,
         "message": entry.details.get("message", ""), "recorded_at": entry.recorded_at, "score": decided.get("score"),
-        "named": named_defects(entry), "pictured": bool(first and (first.image or first.thumbnail)),
+        "named": named_defects(entry), "worst_frame": worst,
+        "pictured": bool(shown and (shown.image or shown.thumbnail)),
     }  # fmt: skip
 
 

@@ -21,8 +21,12 @@ function status(told) {
 function inShort({ record, ...unit }) {
   if (!record) return unit;
   const decided = record.details.decided_by === "classifier" ? record.details.classifier : record;
-  const { station, sequence, recorded_at: recordedAt, named, links } = record;
-  return { ...unit, station, sequence, recorded_at: recordedAt, named, score: decided.score, pictured: Boolean(links.image) };
+  const { station, sequence, named, frames } = record;
+  const shown = frames[record.worst_frame];
+  return {
+    ...unit, station, sequence, named, recorded_at: record.recorded_at, score: decided.score,
+    worst_frame: record.worst_frame, pictured: Boolean(shown && (shown.image || shown.thumbnail)),
+  };
 }
 
 // Past units are read once the events flow, so that none falls between the two; what both tell is shown once.

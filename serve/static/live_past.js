@@ -65,7 +65,7 @@ function addStopped(unit) {
   const item = element("li", {}, link);
   at("stopped").prepend(item);
   while (at("stopped").children.length > KEPT_STOPPED) at("stopped").lastChild.remove();
-  if (unit.pictured) fillThumb(item, thumb, `/api${recordPage(unit)}/image?width=130`);
+  if (unit.pictured) fillThumb(item, thumb, `/api${recordPage(unit)}/image?frame=${unit.worst_frame}&width=130`);
 }
 
 const emptyThumbs = [];

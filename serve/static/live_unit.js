@@ -113,10 +113,13 @@ async function showUnit(unit) {
 function showCamera(unit, { name, frames, chosen, image, heatmap }) {
   const tile = tiles.get(name);
   if (!tile) return;
-  const said = chosen ? chosen.said : null;
+  const said = chosen ? worst(frames).said : null; // whichever frame is looked at, the sign is the camera's
   tile.dataset.outcome = tile.querySelector("h3").dataset.outcome = said?.outcome || "";
   tile.querySelector(".said").textContent = !chosen ? t("live.no_frame") : said.outcome ? code(said.outcome) : t("live.not_looked_at");
   tile.querySelector(".score").textContent = said && said.score !== null ? said.score.toFixed(2) : "";
+  const which = frames.length > 1 ? { number: frames.indexOf(chosen) + 1, frames: frames.length } : null;
+  tile.querySelector(".frame figcaption").textContent = which ? t("live.frame_of", which) : t("live.view_frame");
+  tile.querySelector(".heatmap figcaption").textContent = which ? t("live.heatmap_of", which) : t("live.view_heatmap");
   put(tile.querySelector(".frame .picture"), image, t("live.frame_alt", { unit: unit.unit, camera: name }),
     t(chosen && (chosen.image || chosen.thumbnail) ? "live.frame_fails" : "live.no_frame"));
   put(tile.querySelector(".heatmap .picture"), heatmap, t("live.heatmap_alt", { unit: unit.unit, camera: name }),

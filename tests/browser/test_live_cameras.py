@@ -77,6 +77,10 @@ def test_each_camera_has_its_picture_its_sign_and_its_score(
         assert worst["side"].outcome == "PASS"
         assert page.locator("[data-camera=top] .frames button").count() == 2
         assert page.locator("[data-camera=side] .frames button").count() == 0
+        assert (
+            page.locator("#stopped img").first.get_attribute("src")
+            == f"/api/records/{entry.name}/image?frame=1&width=130"
+        )
         assert "top (2 frames): works" in look.text("#camera-states")
         both_sizes(look, screenshots, "live-cameras")
 
@@ -94,6 +98,9 @@ def test_a_frame_and_a_kind_of_picture_that_are_chosen_stay_shown(
         inspect(line, "vial 2", shots(vial_images))
         page.locator("#unit", has_text="vial 2").wait_for()
         assert first.get_attribute("data-shown") is not None
+        assert "Heatmap of frame 1 of 2" in look.text("[data-camera=top]")
+        said = page.locator("[data-camera=top]").get_attribute("data-outcome")
+        assert said != "PASS", "a good frame that is looked at makes the camera say that all is well"
         look.press("v")
         assert "view=both" in page.url
         page.locator("[data-camera=bottom] .frame img").wait_for()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inspection.archive import Archive
-from inspection.frame_verdicts import frame_verdicts
+from inspection.frame_verdicts import frame_verdicts, worst_frame
 from inspection.recent_units import last_units, recent_outcomes, seconds
 from inspection.records import Draft, Entry, FrameRecord
 from inspection.unit_record import correction_draft
@@ -43,6 +43,9 @@ def test_each_frame_says_what_its_own_score_says() -> None:
     said = frame_verdicts(entry("REJECT", 1.0, 2.0, 4.0, None))
     assert [one.outcome for one in said] == [Outcome.PASS, Outcome.REVIEW, Outcome.REJECT, None]
     assert said[1].limits == Limits(**LIMITS)
+    assert worst_frame(entry("REJECT", 1.0, 5.0, 6.0, None)) == 2
+    assert worst_frame(entry("REJECT", 1.0, 2.0, None)) == 2
+    assert worst_frame(entry("REJECT")) is None
 
 
 def test_a_frame_says_the_worse_of_both_packages_and_a_named_defect_is_as_bad_as_the_unit() -> None:

@@ -9,6 +9,7 @@ from serve.deps import ArchiveDep, AuthenticationDep, ServiceDep
 from serve.templating import templates, texts_of
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
+_SCRIPTED = ("base.failed", "sign_in.no_connection", "sign_in.passwords_differ")  # what its script says
 
 
 @router.get("/sign-in", response_class=HTMLResponse)
@@ -17,7 +18,7 @@ def show(request: Request, archive: ArchiveDep, service: ServiceDep, authenticat
     who = authentication.who(request)
     t = texts_of(request)
     context = {
-        "t": t, "texts": t.of("sign_in") | {"base.failed": t("base.failed")},
+        "t": t, "texts": {key: t(key) for key in _SCRIPTED},
         "station": service.line.recipe.station, "version": __version__,
         "first": not has_users(archive),
         "oidc": request.app.state.open_id.settings.name if request.app.state.open_id else "",

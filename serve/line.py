@@ -133,6 +133,19 @@ class Line:
         on_the_way = {"units": conveyor.untold, "records": conveyor.waiting_records} if conveyor else {}
         return on_the_way | {"frames": self.inspector.waiting}
 
+    @property
+    def camera_states(self) -> list[dict[str, Any]]:
+        """Of each camera of the recipe its name, how many frames of a unit it gives, and how it is."""
+        open_now = dict(self.cameras)
+        return [
+            {
+                "name": name,
+                "frames": timing.frames,
+                "state": open_now[name].state.state if name in open_now else "closed",
+            }
+            for name, timing in self._cameras_timing.items()
+        ]
+
     def shut(self) -> None:
         """Close cameras and trigger."""
         self._stop.set()

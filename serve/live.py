@@ -9,9 +9,10 @@ _BEHIND = 20
 
 
 class LiveEvent(NamedTuple):
-    """`unit`: a disposition with the status after it. `status`: the status alone, after it changed."""
+    """`unit`: a disposition with the status after it, less the trend. `status`: the status alone, after it changed.
+    `trend`: the reject-rate trend alone, once a second at most."""
 
-    name: Literal["unit", "status"]
+    name: Literal["unit", "status", "trend"]
     data: dict[str, Any]
 
 

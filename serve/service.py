@@ -28,11 +28,12 @@ from serve.metrics import LineMetrics
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
 from serve.tally import Tally
+from serve.trend import LiveTrend
 from serve.wall_clock import ClockWatch
 
 # What is wrong with the station and not with the unit. It is an alarm until a unit is decided otherwise.
 _STATION_FAULTS = frozenset({Reason.ARCHIVE_FAULT, Reason.MODEL_FAULT, Reason.RUNTIME_NOT_QUALIFIED, Reason.FRAME_LOST})
-_LOOK_S = 0.2  # how often the wall clock is looked at
+_LOOK_S = 0.2  # how often the wall clock is looked at, and whether pages are to be told the trend
 _STEP_ALARM_S = 60.0  # how long a step of the clock stays an alarm
 # What receivers know of a line's states.
 _TOLD_STATES = {"no camera": "ready", "finished": "stopped"}
@@ -65,7 +66,7 @@ class Service:
         self._signer: HeadSigner | None = None
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
-        self.metrics, self.batches = LineMetrics(), Batches(self)
+        self.metrics, self.batches, self.trend = LineMetrics(), Batches(self), LiveTrend()
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:
@@ -127,11 +128,13 @@ class Service:
         self._key = signing_key(archive)
         self.line.attach(archive)
         self.batches.resume()
+        self.trend.fill(archive, self.line.recipe.station)
         self.line.start(archive)
         self._signer = HeadSigner(archive, self._key, [self.line.recipe.station, AUDIT], self._signing_is)
         self._signer.start()
         self.deliveries.start()
         threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+        threading.Thread(target=self._tell_trend, name="trend", daemon=True).start()
 
     def admit(self, line: Line, archive: Archive | None = None) -> None:
         """See that a line's recipe may run. Raises NotApproved and ArchiveFault."""
@@ -186,13 +189,14 @@ class Service:
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
         self.tally.add(disposition)
+        self.trend.add(disposition, self._batch)
         self.metrics.unit(disposition.outcome, disposition.reason)
         if disposition.outcome is not Outcome.PASS:
             record = disposition.entry.name if disposition.entry else None
             log("unit stopped", unit=disposition.unit, outcome=disposition.outcome.value,
                 reason=disposition.reason.value, record=record, message=disposition.message)  # fmt: skip
         self.alarms.set("unit_fault", disposition.message if disposition.reason in _STATION_FAULTS else "")
-        self.live.publish(LiveEvent("unit", {"unit": describe(disposition), "status": self.status()}))
+        self.live.publish(LiveEvent("unit", {"unit": describe(disposition), "status": self._status()}))
 
     def changed(self) -> None:
         """Show that the line's state, or an alarm, is another."""
@@ -201,12 +205,18 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """What an operator sees at a glance."""
+        return self._status() | {"trend": self.trend.snapshot()}
+
+    def _status(self) -> dict[str, Any]:
         recipe, detector = self.line.recipe, self.line.detector
         return {
             "station": recipe.station,
             "recipe": recipe.label,
             "product": recipe.product,
             "batch": self._batch,
+            "batch_came_by": self.station.came_by(self._batch) if self._archive and self._batch else None,
+            "batch_of_recipe": recipe.batch is not None and self._batch == recipe.batch,
+            "cameras": self.line.camera_states,
             **detector.identity,
             "runtime": detector.runtime,
             "limits": (recipe.limits or detector.manifest.limits).model_dump(),
@@ -278,6 +288,11 @@ class Service:
             log("alarm raised", logging.ERROR, about=about, code=alarm.code, message=alarm.message)
         else:
             log("alarm cleared", about=about)
+
+    def _tell_trend(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            if self.trend.due():
+                self.live.publish(LiveEvent("trend", self.trend.snapshot()))
 
     def _watch_clock(self) -> None:
         stepped = -_STEP_ALARM_S

@@ -5,13 +5,15 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from inspection import __version__
 from inspection.accounts.roles import Permission
+from inspection.recent_units import last_units
 from serve.authentication import Who
 from serve.deps import Allowed, AuthenticationDep, ServiceDep, allow
+from serve.descriptions import describe_past
 from serve.problems import Problem
 
 router = APIRouter(tags=["live"])
@@ -32,12 +34,20 @@ def status(service: ServiceDep) -> dict[str, Any]:
     return service.status()
 
 
+@router.get("/api/units", dependencies=[allow(Permission.VIEW)])
+def units(service: ServiceDep, limit: Annotated[int, Query(ge=1, le=200)] = 60) -> list[dict[str, Any]]:
+    """The last units of this station, the newest first, in short."""
+    station = service.line.recipe.station
+    return [describe_past(*unit) for unit in last_units(service.archive, station, limit)]
+
+
 @router.get("/api/events", response_class=EventSourceResponse)
 async def events(
     request: Request, service: ServiceDep, authentication: AuthenticationDep, _: Viewer
 ) -> AsyncIterator[ServerSentEvent]:
-    """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change. The
-    stream ends where the session has, and does not keep one alive in front of which nobody sits."""
+    """A server-sent event `unit` for each disposition, with the status after it; `status` at first and at a change;
+    `trend` once a second at most. The stream ends where the session has, and does not keep one alive in front of which
+    nobody sits."""
     known = time.monotonic()
     with service.live.listener() as listened:
         yield ServerSentEvent(event="status", data=service.status())

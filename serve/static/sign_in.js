@@ -1,4 +1,5 @@
 // Signing in, the first account, and a new password: each form is one call; its answer decides what is shown next.
+import { t } from "./texts.js";
 
 const form = (id) => document.getElementById(id);
 
@@ -30,9 +31,9 @@ async function call(where, values) {
     });
     const said = answer.status === 204 ? {} : await answer.json();
     if (answer.ok) return said;
-    fault(where, said.detail || "The service answered with an error.");
+    fault(where, said.detail || t("base.failed"));
   } catch {
-    fault(where, "No connection to the station.");
+    fault(where, t("sign_in.no_connection"));
   } finally {
     button.disabled = false;
   }
@@ -55,7 +56,7 @@ form("sign-in").addEventListener("submit", async (event) => {
 form("change").addEventListener("submit", async (event) => {
   event.preventDefault();
   const given = values(event.target);
-  if (given.new !== given.again) { fault(event.target, "The two new passwords differ."); return; }
+  if (given.new !== given.again) { fault(event.target, t("sign_in.passwords_differ")); return; }
   if (await call(event.target, { old: given.old, new: given.new })) goOn();
 });
 
@@ -64,7 +65,14 @@ form("setup")?.addEventListener("submit", async (event) => {
   const given = values(event.target);
   if (!await call(event.target, given)) return;
   form("sign-in").elements.name.value = given.name;
+  document.getElementById("account-made").hidden = false;
   show("sign-in");
+});
+
+// A password that is typed in capitals is the commonest wrong one.
+const caps = document.querySelector(".caps");
+form("sign-in").elements.password.addEventListener("keyup", (event) => {
+  caps.hidden = !event.getModifierState?.("CapsLock");
 });
 
 // Somebody who is signed in and was sent here must change their password.

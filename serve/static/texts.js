@@ -6,5 +6,7 @@ export function t(key, values = {}) {
   return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+export const hasText = (key) => key in texts;
+
 // What people call a code; its own words where nobody named it.
 export const code = (value) => texts[`codes.${value}`] || (value || "").replaceAll("_", " ");

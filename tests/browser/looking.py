@@ -80,11 +80,13 @@ def looking(
         context.close()
 
 
-def both_sizes(look: Look, screenshots: Path, name: str) -> None:
-    """Pictures of the page at 1440 and at 800 pixels, for a person to look at, and axe's word on both."""
+def both_sizes(look: Look, screenshots: Path, name: str, *, settled: bool = True) -> None:
+    """Pictures of the page at 1440 and at 800 pixels, for a person to look at, and axe's word on both. A page that is
+    never `settled` asks for pictures all the time."""
     for width, height in (DESKTOP, TABLET):
         look.page.set_viewport_size({"width": width, "height": height})
-        look.page.wait_for_load_state("networkidle")
+        if settled:
+            look.page.wait_for_load_state("networkidle")
         look.accessible()
         wide = look.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{look.page.url} is {wide} px wide in a window of {width}"

@@ -15,6 +15,7 @@ from inspection.detector import Detector
 from inspection.frames import read_frame
 from inspection.package import read_package, seal
 from inspection.verdict import Limits, Outcome
+from tests.browser.looking import Look
 from tests.people import PASSWORD
 from tests.serve.serving import Running, running, write_recipe
 
@@ -106,11 +107,11 @@ def test_operator_sees_units_go_by(tmp_path: Path, vial_package: Path, browser: 
         seen.wait_outcome("PASS")
         first = int(seen.text("#units"))
         assert first > 0
-        for name in ("image", "heatmap"):
-            box = seen.page.locator(f"#{name}").bounding_box()
+        for name in ("frame", "heatmap"):
+            box = seen.page.locator(f".camera .{name} .picture").bounding_box()
             assert box is not None
             assert min(box["width"], box["height"]) > 200
-            assert seen.page.locator(f"#{name} img").evaluate("image => image.naturalWidth") == 400
+            assert seen.page.locator(f".camera .{name} img").evaluate("image => image.naturalWidth") == 400
         passed = seen.unit_shown("PASS")
         assert passed["#reason"] == "within limits"
         assert passed["#score"].startswith("Score ")
@@ -189,7 +190,7 @@ def test_a_defect_that_a_classifier_names_is_shown_with_its_severity(
         for _ in range(2):  # told by an event, then read from the archive
             station.upload(vial_images["crack"][0].read_bytes(), unit="vial 12")
             seen.wait_outcome("REJECT")
-            seen.wait("#reason", f"class found · {first.name}")
+            seen.wait("#reason", f"defect named · {first.name}")
             assert "reject from 0.02" in seen.text("#limits")
             seen.wait("#severities", "critical")
             assert first.name in seen.text("#stopped li:first-child")
@@ -201,13 +202,13 @@ def test_a_defect_that_a_classifier_names_is_shown_with_its_severity(
 def test_unit_without_a_frame_shows_no_old_picture(reviewing: Running, browser: "Browser", vial_images: Images) -> None:
     with opened(browser, reviewing.address) as seen:
         reviewing.upload(vial_images["crack"][0].read_bytes())
-        seen.page.locator("#image img").wait_for()
+        seen.page.locator(".camera .frame img").wait_for()
         reviewing.upload(b"no image", "note.png")
         seen.wait_outcome("REJECT")
         assert sign(seen, "#verdict .sign") == '"✕"'
-        assert seen.page.locator("#image img").count() == 0
-        assert seen.page.locator("#heatmap img").count() == 0
-        assert seen.text("#reason") == "frame unreadable"
+        assert seen.page.locator(".camera .frame img").count() == 0
+        assert seen.page.locator(".camera .heatmap img").count() == 0
+        assert seen.text("#reason") == "image unreadable"
         assert "note.png is not an image" in seen.text("#message")
         assert seen.text("#score") == "No score"
 
@@ -234,7 +235,9 @@ def test_alarm_shows_and_goes(
         assert not seen.page.title().startswith("▲ ")
 
 
-def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, browser: "Browser") -> None:
+def test_page_says_that_the_station_is_gone(
+    tmp_path: Path, vial_package: Path, browser: "Browser", screenshots: Path
+) -> None:
     with (
         running(write_recipe(tmp_path, vial_package), tmp_path / "archive") as station,
         opened(browser, station.address) as seen,
@@ -242,7 +245,12 @@ def test_page_says_that_the_station_is_gone(tmp_path: Path, vial_package: Path, 
         seen.wait("#bar-line", "no camera")
         station.stop()
         seen.wait("#alarm", "No connection to the station")
-        assert seen.text("#bar-line") == "unknown"
+        assert seen.text("#bar-line") == seen.text("#line-state") == "unknown"
+        assert "Unknown" in seen.text("#no-alarms"), "nobody knows whether there is an alarm"
+        faded = "element => Number(getComputedStyle(element).opacity)"
+        assert seen.page.locator(".verdict .sign").evaluate(faded) < 0.5, "what is old looks new"
+        Look(seen.page, station).accessible()
+        seen.page.screenshot(path=screenshots / "live-lost.png")
 
 
 def test_page_shows_what_was_before_it_was_opened(reviewing: Running, browser: "Browser", vial_images: Images) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from inspection.accounts.users import create_user
+from tests.browser.looking import Look
 from tests.people import PASSWORD
 from tests.serve.serving import running, write_recipe
 
@@ -25,6 +26,7 @@ def test_from_the_first_account_to_the_live_page(
         page.on("request", lambda request: addresses.append(request.url))
         page.goto(station.address)
         assert page.url.endswith("/sign-in?next=%2F")
+        Look(page, station).accessible()
         page.screenshot(path=screenshots / f"setup-{width}.png")
         for name, value in (("code", "wrong"), ("name", "vera"), ("full_name", "Vera Winter"), ("password", PASSWORD)):
             page.locator(f"#setup [name={name}]").fill(value)
@@ -35,6 +37,7 @@ def test_from_the_first_account_to_the_live_page(
         page.locator("#sign-in [name=password]").fill("wrong")
         page.locator("#sign-in button").click()
         page.locator("#sign-in .fault", has_text="do not fit").wait_for()
+        Look(page, station).accessible()
         page.screenshot(path=screenshots / f"sign-in-{width}.png")
         page.locator("#sign-in [name=password]").fill(PASSWORD)
         page.locator("#sign-in button").click()
@@ -51,6 +54,8 @@ def test_from_the_first_account_to_the_live_page(
         page.locator("#change [name=again]").fill(OWN + "x")
         page.locator("#change button").click()
         page.locator("#change .fault", has_text="differ").wait_for()
+        page.emulate_media(color_scheme="dark")
+        Look(page, station).accessible()
         page.screenshot(path=screenshots / f"change-{width}.png")
         page.locator("#change [name=again]").fill(OWN)
         page.locator("#change button").click()

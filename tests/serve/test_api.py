@@ -135,6 +135,24 @@ def test_events_tell_each_unit_with_the_counts_after_it(station: Running, vial_i
         assert told["status"]["tally"]["latency_ms_p50"] == answer["record"]["latency_ms"]
 
 
+def test_the_trend_is_told_by_an_event_and_is_there_after_a_restart(
+    tmp_path: Path, vial_package: Path, vial_images: Images
+) -> None:
+    recipe, archive = write_recipe(tmp_path, vial_package), tmp_path / "archive"
+    with running(recipe, archive) as station, listening(station.client) as events:
+        assert next(events)[1]["trend"]["units"] == []
+        station.upload(vial_images["good"][0].read_bytes())
+        station.upload(b"no image")
+        name, told = next((name, data) for name, data in events if name == "trend" and data["units"] == [2])
+        assert (name, told["stopped"], told["signal"]) == ("trend", [1], "")
+    with running(recipe, archive) as station:
+        trend = station.client.get("/api/status").json()["trend"]
+        assert (trend["units"], trend["stopped"]) == ([2], [1])
+        past = station.client.get("/api/units").json()
+        assert [unit["outcome"] for unit in past] == ["REJECT", "PASS"]
+        assert [unit["pictured"] for unit in past] == [False, True]
+
+
 def test_events_tell_when_the_line_ends(tmp_path: Path, vial_package: Path) -> None:
     camera = {"kind": "simulator", "rate_hz": 20, "count": 10}
     with (

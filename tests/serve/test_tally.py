@@ -38,3 +38,12 @@ def test_stopped_units_are_counted_by_their_worst_severity() -> None:
 )
 def test_a_defect_is_named_where_the_unit_did_not_pass(outcome: Outcome, reason: Reason, named: list[str]) -> None:
     assert describe(_unit(outcome, reason, {"crack": 0.97, "spot": 0.1}, "crack"))["record"]["named"] == named
+
+
+def test_latency_is_told_as_the_median_and_as_what_99_in_100_do_not_exceed() -> None:
+    tally = Tally()
+    assert tally.snapshot()["latency_ms_p99"] is None
+    for latency_ms in range(1, 201):
+        entry = Entry("unit", outcome=Outcome.PASS, score=1.0, latency_ms=float(latency_ms))
+        tally.add(Disposition("u", Outcome.PASS, Reason.WITHIN_LIMITS, entry))
+    assert tally.snapshot()["latency_ms_p99"] == 198.0

@@ -98,7 +98,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="Where to write, or what was written [default: a temporary folder].")
+    parser.add_argument(
+        "--folder", type=Path, help="Where to write, or what was written [default: a temporary folder]."
+    )
     parser.add_argument("--database", help="The address of an empty PostgreSQL database instead of SQLite.")
     options = parser.parse_args()
     place = options.folder or Path(tempfile.mkdtemp(prefix="trends-"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from inspection.errors import BadUsage
 from inspection.records import utc_text
@@ -14,9 +14,11 @@ from inspection.schema import entries
 MOST_UNITS = 200_000  # records that are read for one page: the newest of those asked for
 MOST_SUBGROUPS = 400
 MINUTES = (1, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
-_SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+IS_EVENT = text("kind = 'event'")  # as the indexes of events say it; a bound value would not be known to fit them
+_SIZES = (10, 20, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000)
+_EXACT = 20_000  # of more records, subgroups by units are cut by an index alone, which counts events too
 _WANTED = 100  # subgroups of time that are about as many as a chart shows well
-_WANTED_OF_UNITS = 50
+_WANTED_OF_UNITS = 60
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,16 @@ class Bounds:
     cut: bool
 
 
-def read_subgroups(text: str) -> Subgroups:
+def read_subgroups(asked: str) -> Subgroups:
     """From an address: `auto`, `15min`, `500`. Raises BadUsage."""
-    if text in ("", "auto"):
+    if asked in ("", "auto"):
         return Subgroups()
-    number = text.removesuffix("min")
+    number = asked.removesuffix("min")
     if not number.isdecimal() or len(number) > 6 or int(number) < 1:
-        raise BadUsage(f"{text!r} is no size of a subgroup; give auto, minutes such as 15min, or units such as 500")
-    if text.endswith("min") and int(number) not in MINUTES:
+        raise BadUsage(f"{asked!r} is no size of a subgroup; give auto, minutes such as 15min, or units such as 500")
+    if asked.endswith("min") and int(number) not in MINUTES:
         raise BadUsage(f"a subgroup of {number} min is not offered; choose one of {', '.join(map(str, MINUTES))} min")
-    return Subgroups(minutes=int(number)) if text.endswith("min") else Subgroups(units=int(number))
+    return Subgroups(minutes=int(number)) if asked.endswith("min") else Subgroups(units=int(number))
 
 
 def bounded(connection: Connection, selection: Selection, most: int = MOST_UNITS) -> Bounds | None:
@@ -120,22 +122,27 @@ def fitting(bounds: Bounds, subgroups: Subgroups) -> Subgroups:
 
 
 def edges_of(connection: Connection, bounds: Bounds, subgroups: Subgroups) -> list[str]:
-    """Where subgroups begin, as times; each lasts up to but without the next one's beginning."""
+    """Where subgroups begin, as times; each lasts up to but without the next one's beginning. Those
+    of so many units have exactly so many where few are read, and about so many otherwise."""
+    edges: list[str] = []
     if subgroups.minutes:
-        step = timedelta(minutes=subgroups.minutes)
+        step_of_time = timedelta(minutes=subgroups.minutes)
         first = _moment(bounds.first)
-        at = datetime(first.year, first.month, first.day, tzinfo=UTC)
-        at += step * int((first - at) / step)
-        edges = []
-        while (text := utc_text(at)) <= bounds.last:
-            edges.append(text)
-            at += step
+        moment = datetime(first.year, first.month, first.day, tzinfo=UTC)
+        moment += step_of_time * int((first - moment) / step_of_time)
+        while (begins := utc_text(moment)) <= bounds.last:
+            edges.append(begins)
+            moment += step_of_time
         return edges
-    table = entries.c
-    numbered = select(table.recorded_at, func.row_number().over(order_by=table.recorded_at).label("number"))
-    inner = numbered.where(*bounds.selection.conditions()).subquery()
-    query = select(inner.c.recorded_at).where((inner.c.number - 1) % subgroups.units == 0)
-    return [str(row[0]) for row in connection.execute(query.order_by(inner.c.recorded_at))]
+    selection = bounds.selection
+    exact = bounds.entries <= _EXACT or selection.station is not None or selection.product is not None
+    at, asked = entries.c.recorded_at, selection.conditions() if exact else selection.range_conditions()
+    step = select(at).where(*asked, at >= bindparam("since")).order_by(at).limit(1)
+    found = connection.scalar(step, {"since": bounds.first})
+    while found is not None and (not edges or found > edges[-1]):
+        edges.append(str(found))
+        found = connection.scalar(step.offset(subgroups.units), {"since": found})
+    return edges
 
 
 def before(connection: Connection, bounds: Bounds) -> Selection | None:
@@ -166,16 +173,14 @@ def newest(connection: Connection, selection: Selection) -> dict[str, Any]:
     return dict(row) if row else {}
 
 
-def parsed(text: str, name: str) -> str:
+def parsed(value: str, name: str) -> str:
     """A time from an address, as records have it. Raises BadUsage."""
     try:
-        return utc_text(_moment(text))
+        return utc_text(_moment(value))
     except ValueError:
-        raise BadUsage(f"{name} {text!r} is no time; give one as 2026-11-28 or 2026-11-28T04:30") from None
+        raise BadUsage(f"{name} {value!r} is no time; give one as 2026-11-28 or 2026-11-28T04:30") from None
 
 
-
-
-def _moment(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+def _moment(value: str) -> datetime:
+    at = datetime.fromisoformat(value)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 """What limits are computed from: units other than those that are judged, unless that is said."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -61,8 +61,3 @@ def _first(groups: int, wanted: int) -> Reference:
             "fewer, or smaller subgroups"
         )
     return Reference("first", None, wanted)
-
-
-def until(bounds: Bounds, end: str) -> Bounds:
-    """The same up to but without a time."""
-    return replace(bounds, selection=replace(bounds.selection, until=end))

@@ -1,9 +1,10 @@
 """Everything that the page of trends shows of one selection, each chart as plain rows and facts. What several charts need
 is read once."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isfinite
+from math import floor, isfinite
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,20 +13,19 @@ from inspection.errors import BadUsage, InspectionError
 from inspection.trends import query
 from inspection.trends.comparison import difference, same_share, wilson
 from inspection.trends.control_charts import Baseline, Chart, RuleSet, ewma_chart, p_chart
-from inspection.trends.defects import defect_counts
+from inspection.trends.defects import NAMED, defect_counts
 from inspection.trends.image_trends import MEASURES, ImageTrends, image_trends
 from inspection.trends.known import Known
 from inspection.trends.pareto import pareto
 from inspection.trends.query import Bounds, Selection, Subgroups
-from inspection.trends.reference import Reference, choose_reference, until
+from inspection.trends.reference import Reference, choose_reference
 from inspection.trends.score_distribution import drift
-from inspection.trends.subgroups import Subgroup, read_subgroups_of
-from inspection.trends.summary import BINS, Summary, summarise
+from inspection.trends.tally import Scale, Tally, read_tallies, scale_of, together
 from inspection.verdict import Outcome
 
 CHARTS = ("reject-rate", "scores", "reasons", "defects", "latency", "images", "batches")
 COUNTED = {"reject": (Outcome.REJECT,), "review": (Outcome.REVIEW,), "stopped": (Outcome.REJECT, Outcome.REVIEW)}
-_SHOWN_BINS = 50
+_SHOWN_BINS = 60
 _MOST_BATCHES = 12
 
 
@@ -80,13 +80,19 @@ class Trends:
         self.subgroups = query.fitting(bounds, asked.subgroups)
 
     @cached_property
-    def groups(self) -> list[Subgroup]:
+    def groups(self) -> list[Tally]:
         """The subgroups that have units."""
         edges = query.edges_of(self._connection, self.bounds, self.subgroups)
-        groups = read_subgroups_of(self._connection, self.bounds.selection, edges)
+        groups = read_tallies(self._connection, self.bounds.selection, edges, self.scale)
         if not groups:
             raise NothingToShow("no unit was recorded that fits; choose another batch, or a longer time")
         return groups
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How finely scores and latencies are counted."""
+        ran = self.ran
+        return scale_of(self._connection, self.bounds.selection, ran.get("package"), ran.get("reject_limit"))
 
     @cached_property
     def ran(self) -> dict[str, Any]:
@@ -137,22 +143,24 @@ class Trends:
     def scores(self) -> Table:
         """The histogram of scores with that of the reference and of the evaluation's good images, and how far it moved.
         A reference of the first subgroups is compared with those behind them."""
-        now, then = self._now_without_reference, self._reference_summary
-        good = self.known.good_scores(self.ran.get("package"))
-        shown = _merged(now.scores)
-        reference = _merged(then.scores) if then else [0] * len(shown)
-        evaluated = _merged(_binned(good, now.low, now.high)) if good else [0] * len(shown)
-        step = (now.high - now.low) / _SHOWN_BINS
-        rows = [
-            (now.low + (at - 1) * step if at else None, now.low + at * step if at <= _SHOWN_BINS else None, *counts)
-            for at, counts in enumerate(zip(shown, reference, evaluated, strict=True))
-        ]
-        comparable = then is not None and sum(then.scores) > 0 and sum(now.scores) > 0
+        first = self.reference.first
+        now = together(self.groups[first:], self.scale)
+        then = together(self.groups[:first], self.scale) if first else self._before if self.reference.bounds else None
+        package = self.ran.get("package")
+        good = self.known.good_scores(package)
+        evaluated = Counter(floor(score / self.scale.width) for score in good)
+        histograms = [now.scores, then.scores if then else Counter[int](), evaluated]
+        low, per_bin, bins = self._drawn(histograms)
+        shown = [_merged(one, low, per_bin, bins) for one in histograms]
+        begins = [(low + at * per_bin) * self.scale.width for at in range(bins + 1)]
+        rows = list(zip(begins[:-1], begins[1:], *shown, strict=True))
+        moved = drift(*_on_common_bins(now.scores, then.scores)) if then and then.scores and now.scores else None
         facts = {
-            "package": self.ran.get("package"), "review_limit": self.ran.get("review_limit"),
+            "package": package, "review_limit": self.ran.get("review_limit"),
             "reject_limit": self.ran.get("reject_limit"), "of_others": now.of_others,
-            "held_out": self.known.held_out(self.ran.get("package")), "evaluated": len(good),
-            "drift": _drift(now, then) if comparable and then else None, "baseline": self._said(self.reference),
+            "beyond": [sum(count for place, count in one.items() if place >= low + per_bin * bins) for one in histograms],
+            "held_out": self.known.held_out(package), "evaluated": len(good),
+            "drift": vars(moved) | {"verdict": moved.verdict} if moved else None, "baseline": self._said(self.reference),
         }  # fmt: skip
         return Table(("from", "to", "units", "reference", "evaluation"), rows, facts)
 
@@ -167,45 +175,46 @@ class Trends:
 
     def defects(self) -> Table:
         """The defects that a classifier surely named on units that did not pass; a reviewer's word goes before it."""
-        counts, reviewed = defect_counts(self._connection, self.bounds.selection)
+        counts, reviewed = defect_counts(self._connection, self.bounds.selection, self._named)
         rows = [tuple(vars(one).values()) for one in pareto(counts)]
         return Table(("name", "count", "share", "cumulative"), rows, {"reviewed": reviewed})
 
     def latency(self) -> Table:
         """From trigger to decision, in ms, subgroup by subgroup, against the recipe's deadline."""
         rows = [
-            (one.first, one.last, one.units, one.latency_p50, one.latency_p99, one.latency_worst) for one in self.groups
+            (one.first, one.last, one.units, one.latency_ms(0.5), one.latency_ms(0.99), one.worst_ms)
+            for one in self.groups
         ]
         deadline = self.known.deadline_ms(self.ran.get("recipe"))
         return Table(("first", "last", "units", "p50_ms", "p99_ms", "worst_ms"), rows,
-                     {"deadline_ms": deadline, "recipe": self.ran.get("recipe")})  # fmt: skip
+                     {"deadline_ms": deadline, "step_ms": self.scale.step_ms, "recipe": self.ran.get("recipe")})  # fmt: skip
 
     def images(self) -> Table:
         """Each camera's brightness and sharpness, subgroup by subgroup, against the recipe's limits."""
-        found: ImageTrends = image_trends(self._connection, self.bounds, self.groups, self.asked.camera)
+        found: ImageTrends = image_trends(self._connection, self.bounds.selection, self.groups, self.asked.camera)
         rows = [
             (self.groups[one.at].first, self.groups[one.at].last, measure, camera, one.frames, one.median, one.low, one.high)
             for measure in MEASURES for camera, points in found.points[measure].items() for one in points
         ]  # fmt: skip
         facts = {"limits": self.known.image_limits(self.ran.get("recipe")), "recipe": self.ran.get("recipe"),
-                 "every": found.every, "read": found.read, "without": found.without}  # fmt: skip
+                 "most": found.most, "read": found.read, "without": found.without}  # fmt: skip
         return Table(("first", "last", "measure", "camera", "frames", "median", "low", "high"), rows, facts)
 
     def batches(self) -> Table:
         """Batches beside each other: the selected ones or, of one, it and the one that limits come from. Differences are
         to the first row."""
-        summaries = self._compared
+        summaries = [one for _, _, one in self._compared]
         counted = COUNTED[self.asked.counted]
         shares = [wilson(one.of(*counted), one.units) for one in summaries]
         rows: list[tuple[Any, ...]] = []
-        for one, share in zip(summaries, shares, strict=True):
+        for (name, cut, one), share in zip(self._compared, shares, strict=True):
             gap = difference(share, shares[0]) if rows else None
             rows.append((
-                one.bounds.selection.batches[0], one.bounds.first, one.bounds.last, one.units,
+                name, one.first, one.last, one.units,
                 *(one.of(outcome) for outcome in Outcome), share.share, share.low, share.high,
                 *((gap.difference, gap.low, gap.high, gap.p_value, gap.test) if gap else (None,) * 5),
                 *(one.score_quantile(part) for part in (0.05, 0.5, 0.95)),
-                *(one.latency_quantile(part) for part in (0.5, 0.99)), one.bounds.cut,
+                *(one.latency_ms(part) for part in (0.5, 0.99)), cut,
             ))  # fmt: skip
         columns = ("batch", "first", "last", "units", "pass", "reject", "review", "share", "low", "high", "difference",
                    "difference_low", "difference_high", "p_value", "test", "score_p5", "score_p50", "score_p95",
@@ -213,63 +222,48 @@ class Trends:
         test, p_value = same_share(shares) if len(shares) > 1 else (None, None)
         return Table(columns, rows, {"counted": self.asked.counted, "test": test, "p_value": p_value})
 
-    @cached_property
-    def _range(self) -> tuple[float, float]:
-        """Of scores that are drawn: from the lowest to a good way above the limit to reject; what lies further is one
-        bin."""
-        low = min((one.lowest for one in self.groups if one.lowest is not None), default=0.0)
-        high = max((one.highest for one in self.groups if one.highest is not None), default=1.0)
+    @property
+    def _named(self) -> bool:
+        return any(reason in NAMED for one in self.groups for _, reason in one.counts)
+
+    def _drawn(self, histograms: list[Counter[int]]) -> tuple[int, int, int]:
+        """Which fine bins are drawn: from which one, how many to a bar, and how many bars. From the lowest score to a good
+        way above the limit to reject; what lies further is counted, and not drawn."""
+        places = [place for one in histograms for place in one] or [0]
+        low, high = min(places), max(places) + 1
         limit = self.ran.get("reject_limit")
-        if limit is not None and limit > low:
-            low = max(low, limit - 20 * abs(limit)) if limit else low
-            high = max(limit + 0.05 * (limit - low), min(high, limit + 1.5 * (limit - low)))
-        high += 0.001 * max(high - low, 1e-9)
-        return (low, high) if isfinite(low) and isfinite(high) else (0.0, 1.0)
+        if limit is not None:
+            at = floor(limit / self.scale.width)
+            low, high = min(low, at), max(at + 2, min(high, at + max(1, (3 * (at - low)) // 2)))
+        per_bin = max(1, -(-(high - low) // _SHOWN_BINS))
+        return low, per_bin, max(1, -(-(high - low) // per_bin))
 
-    def _summary(self, bounds: Bounds) -> Summary:
-        return summarise(self._connection, bounds, self.ran.get("package"), *self._range)
-
-    @cached_property
-    def _shown(self) -> Summary:
-        return self._summary(self.bounds)
+    def _tally(self, bounds: Bounds) -> Tally:
+        found = read_tallies(self._connection, bounds.selection, [bounds.first], self.scale)
+        return together(found, self.scale)
 
     @cached_property
-    def _before(self) -> Summary:
-        bounds = self.reference.bounds
-        assert bounds
-        found = self._summary(bounds)
+    def _before(self) -> Tally:
+        assert self.reference.bounds
+        found = self._tally(self.reference.bounds)
         if not found.units:
             raise BadUsage("what the limits are to be computed from has no unit; choose another baseline")
         return found
 
     @cached_property
-    def _reference_summary(self) -> Summary | None:
-        if self.reference.first:
-            return self._summary(until(self.bounds, self.groups[self.reference.first].since))
-        return self._before if self.reference.bounds else None
-
-    @cached_property
-    def _now_without_reference(self) -> Summary:
-        if not self.reference.first:
-            return self._shown
-        since = self.groups[self.reference.first].since
-        selection = query.replace(self.bounds.selection, since=since)
-        return self._summary(query.replace(self.bounds, selection=selection, first=since))
-
-    @cached_property
-    def _compared(self) -> list[Summary]:
-        """The reference batch or the first selected one first, then the others."""
-        selection = self.bounds.selection
-        names = list(selection.batches)
-        if len(names) == 1:
-            mine = [self._shown]
-            other = self.reference.batch
-            return [self._before, *mine] if other and other not in names else mine
+    def _compared(self) -> list[tuple[str, bool, Tally]]:
+        """Batches by name, whether older units of them were left out, and their tallies: the reference batch or the first
+        selected one first, then the others."""
+        selection, other = self.asked.selection, self.reference.batch
+        if len(selection.batches) == 1:
+            mine = [(selection.batches[0], self.bounds.cut, together(self.groups, self.scale))]
+            before = self.reference.bounds
+            return [(other, before.cut, self._before), *mine] if other and before and other != mine[0][0] else mine
         found = []
-        for name in names[:_MOST_BATCHES]:
-            bounds = query.bounded(self._connection, query.replace(self.asked.selection, batches=(name,)))
-            summary = self._summary(bounds) if bounds else None
-            found += [summary] if summary and summary.units else []
+        for name in selection.batches[:_MOST_BATCHES]:
+            bounds = query.bounded(self._connection, replace(selection, batches=(name,)))
+            tally = self._tally(bounds) if bounds else None
+            found += [(name, bounds.cut, tally)] if bounds and tally and tally.units else []
         return found
 
     def _said(self, reference: Reference) -> dict[str, Any]:
@@ -285,21 +279,15 @@ def _at(chart: Chart, at: int) -> tuple[float | None, ...]:
     return tuple(number if isfinite(number) else None for number in numbers)
 
 
-def _merged(fine: list[int]) -> list[int]:
-    """Fine bins as those that are shown; the ones before and behind stay."""
-    step = BINS // _SHOWN_BINS
-    inner = [sum(fine[start : start + step]) for start in range(1, BINS + 1, step)]
-    return [fine[0], *inner, fine[-1]]
-
-
-def _binned(scores: list[float], low: float, high: float) -> list[int]:
-    found = [0] * (BINS + 2)
-    for score in scores:
-        place = int((score - low) / ((high - low) / BINS)) + 1 if score >= low else 0
-        found[min(place, BINS + 1)] += 1
+def _merged(fine: Counter[int], low: int, per_bin: int, bins: int) -> list[int]:
+    """Fine bins as those that are drawn."""
+    found = [0] * bins
+    for place, count in fine.items():
+        if 0 <= (at := (place - low) // per_bin) < bins:
+            found[at] += count
     return found
 
 
-def _drift(now: Summary, then: Summary) -> dict[str, Any]:
-    found = drift(now.scores, then.scores)
-    return vars(found) | {"verdict": found.verdict}
+def _on_common_bins(one: Counter[int], other: Counter[int]) -> tuple[list[int], list[int]]:
+    places = sorted({*one, *other})
+    return [one[place] for place in places], [other[place] for place in places]

@@ -37,15 +37,6 @@ class Drift:
         return "stable" if self.psi < STABLE else "moved" if self.psi < SHIFTED else "shifted"
 
 
-def edges(low: float, high: float, bins: int) -> NDArray[np.float64]:
-    """The `bins` + 1 edges of equal bins; of a single value, a bin around it. Raises BadUsage for no finite range."""
-    if not (np.isfinite(low) and np.isfinite(high)) or high < low or bins < 1:
-        raise BadUsage(f"there is no histogram from {low:g} to {high:g}")
-    if high <= low:
-        high = low + max(abs(low), 1.0) * 1e-6
-    return np.linspace(low, high, bins + 1)
-
-
 def drift(counts: Sequence[int], reference: Sequence[int]) -> Drift:
     """From histograms on the same fine bins. Raises BadUsage where one has no unit.
 

@@ -1,7 +1,7 @@
 """How long the page of trends takes over an archive of many records: `python -m benchmarks.trends --records 100000`.
 
-One batch of that many units over 24 hours, two cameras, one correction in a thousand units, and another batch before it, a
-tenth of its size. What is timed is what the page asks for, chart by chart and all in one.
+One batch of that many units over 24 hours, two cameras, one correction in a thousand units, and another batch before
+it, a tenth of its size. What is timed is what the page asks for, chart by chart and all in one.
 """
 
 import argparse
@@ -54,14 +54,11 @@ def _drafts(records: int, random: np.random.Generator) -> Iterator[tuple[Draft, 
         )  # fmt: skip
         light = 120 + 5 * np.sin(number / records * 6)
         quality = [{"brightness": round(light + float(random.normal()), 1), "sharpness": 55.0, "saturated": 0.001}] * 2
-        frames = tuple(
-            FrameRecord(f"camera-{camera}", number, "2026-11-24T10:00:00.000000Z", "a" * 64, "b" * 64, 12.3)
-            for camera in (1, 2)
-        )
+        frames = tuple(FrameRecord(f"camera-{camera}", number, utc_text(_FIRST), score=12.3) for camera in (1, 2))
         at = _FIRST + number * step
         sequence += 1
         yield Draft("unit", f"{number:09d}", batch, "vial", "vials 1.0.0", "a" * 64, outcome, reason, score, 15.0, 17.0,
-                    float(random.gamma(20, 3.5)), frames, {"runtime": "openvino", "image_quality": quality}), at  # fmt: skip
+                    float(random.gamma(20, 3.5)), frames, {"image_quality": quality}), at  # fmt: skip
         if number % 1000 == 7 and outcome == "PASS":
             details = {"corrects": f"station-1/{sequence}", "outcome": "REJECT", "message": "not acknowledged"}
             sequence += 1

@@ -18,8 +18,8 @@ from inspection.finding import Finding
 from inspection.frames import Pixels
 
 _SATURATED = 250  # grey levels from which a pixel tells nothing any more
-# `glance` looks at so many tiles (down, across) of so many rows and columns, spread evenly, at the image's own resolution
-# (what is sharp shows in neighbouring pixels alone), and for light at about so many pixels each way.
+# `glance` looks at so many tiles (down, across) of so many rows and columns, spread evenly, at the image's own
+# resolution (what is sharp shows in neighbouring pixels alone), and for light at about so many pixels each way.
 _TILES, _TILE, _DECIMATED = (16, 5), (8, 128), 128
 _EDGE = 2  # rows and columns of a tile whose Laplacian has seen its neighbour in the stack
 # How far a limit lies outside what the good images show: of sharpness half of it, of brightness so many grey levels,
@@ -112,9 +112,9 @@ def measure(pixels: Pixels) -> Measured:
 
 
 def glance(pixels: Pixels) -> Measured:
-    """Measure an image `[H, W, 3]` uint8 RGB in a fraction of a millisecond, whatever its size, for trends: as `measure`
-    from a part of it. Light comes from every n-th pixel, sharpness from tiles at full resolution, so that it can be held
-    against a limit on `measure`'s. An image smaller than a tile is measured in full."""
+    """Measure an image `[H, W, 3]` uint8 RGB in a fraction of a millisecond, whatever its size, for trends: as
+    `measure` does, of a part of it. Light comes from every n-th pixel, sharpness from tiles at full resolution, so that
+    it lies near `measure`'s and a limit on it. An image smaller than a tile is measured in full."""
     height, width = pixels.shape[:2]
     rows, columns = _TILE
     if height < rows or width < columns:

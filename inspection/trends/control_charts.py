@@ -82,8 +82,8 @@ def ewma_chart(
     found: Sequence[int], sizes: Sequence[int], baseline: Baseline, weight: float = 0.2, width: float = 2.7,
     judged_from: int = 0,
 ) -> Chart:  # fmt: skip
-    """The EWMA of the shares from `judged_from` on (before it, not a number), which begins at the baseline's; `weight` is
-    Montgomery's λ, `width` his L."""
+    """The EWMA of the shares from `judged_from` on (before it, not a number), which begins at the baseline's; `weight`
+    is Montgomery's λ, `width` his L."""
     counts, units = _checked(found, sizes)
     share = baseline.share
     values, lower, upper = (np.full(len(units), np.nan) for _ in range(3))

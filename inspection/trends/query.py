@@ -1,6 +1,5 @@
-"""Which units trends are of, and how they are cut into subgroups: by the indexes of time and of batches, and bounded."""
+"""Which units trends are of, and how they are cut into subgroups: by the indexes of time and of batches, bounded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,8 +63,8 @@ class Subgroups:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is read of a selection: records from `first` to `last`, at most `entries` of them; `cut` where older ones were
-    left out."""
+    """What is read of a selection: records from `first` to `last`, at most `entries` of them; `cut` where older ones
+    were left out."""
 
     selection: Selection
     entries: int
@@ -104,8 +103,8 @@ def bounded(connection: Connection, selection: Selection, most: int = MOST_UNITS
 
 
 def fitting(bounds: Bounds, subgroups: Subgroups) -> Subgroups:
-    """The subgroups as asked for; where nothing was, by units within batches and by time otherwise, so that a chart shows
-    them well. Raises BadUsage for more subgroups than are drawn."""
+    """The subgroups as asked for; where nothing was, by units within batches and by time otherwise, so that a chart
+    shows them well. Raises BadUsage for more subgroups than are drawn."""
     span = (_moment(bounds.last) - _moment(bounds.first)).total_seconds() / 60
     if subgroups == Subgroups():
         by_time = next((size for size in MINUTES if span / size <= 1.5 * _WANTED), MINUTES[-1])

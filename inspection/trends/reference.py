@@ -16,8 +16,8 @@ _WANTED_OF_BASELINE = 2  # subgroups' worth of units that a period before must h
 @dataclass(frozen=True)
 class Reference:
     """Where a baseline comes from: the period or batch `before`, a named `batch`, the `first` subgroups of those shown,
-    which are then not judged, or all that is `shown`, judged by itself. `bounds` is what is read for it, other than what
-    is shown; `first` the number of subgroups that are not judged."""
+    which are then not judged, or all that is `shown`, judged by itself. `bounds` is what is read for it, other than
+    what is shown; `first` the number of subgroups that are not judged."""
 
     kind: Kind
     bounds: Bounds | None = None
@@ -31,8 +31,8 @@ class Reference:
 
 
 def choose_reference(connection: Connection, shown: Bounds, sizes: list[int], asked: str) -> Reference:
-    """The reference as asked: `before`, `first`, `first:12`, `shown`, `batch:B-1`; `auto` takes the one before if it has
-    enough units, or else the first subgroups, or with few of them all that is shown. Raises BadUsage."""
+    """The reference as asked: `before`, `first`, `first:12`, `shown`, `batch:B-1`; `auto` takes the one before if it
+    has enough units, or else the first subgroups, or with few of them all that is shown. Raises BadUsage."""
     kind, _, value = asked.partition(":")
     if kind == "batch" and value:
         named = bounded(connection, Selection((value,), station=shown.selection.station))
@@ -57,7 +57,7 @@ def choose_reference(connection: Connection, shown: Bounds, sizes: list[int], as
 def _first(groups: int, wanted: int) -> Reference:
     if not 1 <= wanted < groups:
         raise BadUsage(
-            f"the first {wanted} of {groups} subgroups cannot be the baseline: one at least must be left to judge; choose "
-            "fewer, or smaller subgroups"
+            f"the first {wanted} of {groups} subgroups cannot be the baseline: one at least must be left to judge; "
+            "choose fewer, or smaller subgroups"
         )
     return Reference("first", None, wanted)

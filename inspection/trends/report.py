@@ -1,5 +1,5 @@
-"""Everything that the page of trends shows of one selection, each chart as plain rows and facts. What several charts need
-is read once."""
+"""Everything that the page of trends shows of one selection, each chart as plain rows and facts. What several charts
+need is read once."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -37,11 +37,11 @@ class NothingToShow(InspectionError):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a reader asked to see. `counted` is a key of `COUNTED`; `weight` and `width` are the EWMA's λ and L; `baseline`
-    as in `choose_reference`."""
+    """What a reader asked to see. `counted` is a key of `COUNTED`; `weight` and `width` are the EWMA's λ and L;
+    `baseline` as in `choose_reference`."""
 
     selection: Selection
-    subgroups: Subgroups = Subgroups()
+    subgroups: Subgroups = field(default_factory=Subgroups)
     camera: str | None = None
     counted: str = "reject"
     rules: RuleSet = "western_electric"
@@ -68,8 +68,8 @@ class Table:
 
 
 class Trends:
-    """The trends of what somebody asked for, read over one connection. `known` is what is known of packages and recipes.
-    Raises NothingToShow where no unit fits, and BadUsage for what cannot be drawn."""
+    """The trends of what somebody asked for, read over one connection. `known` is what is known of packages and
+    recipes. Raises NothingToShow where no unit fits, and BadUsage for what cannot be drawn."""
 
     def __init__(self, connection: Connection, asked: Asked, known: Known | None = None) -> None:
         self._connection, self.asked, self.known = connection, asked, known or Known()
@@ -158,9 +158,10 @@ class Trends:
         facts = {
             "package": package, "review_limit": self.ran.get("review_limit"),
             "reject_limit": self.ran.get("reject_limit"), "of_others": now.of_others,
-            "beyond": [sum(count for place, count in one.items() if place >= low + per_bin * bins) for one in histograms],
+            "beyond": [_beyond(one, low + per_bin * bins) for one in histograms],
             "held_out": self.known.held_out(package), "evaluated": len(good),
-            "drift": vars(moved) | {"verdict": moved.verdict} if moved else None, "baseline": self._said(self.reference),
+            "drift": vars(moved) | {"verdict": moved.verdict} if moved else None,
+            "baseline": self._said(self.reference),
         }  # fmt: skip
         return Table(("from", "to", "units", "reference", "evaluation"), rows, facts)
 
@@ -186,14 +187,15 @@ class Trends:
             for one in self.groups
         ]
         deadline = self.known.deadline_ms(self.ran.get("recipe"))
-        return Table(("first", "last", "units", "p50_ms", "p99_ms", "worst_ms"), rows,
-                     {"deadline_ms": deadline, "step_ms": self.scale.step_ms, "recipe": self.ran.get("recipe")})  # fmt: skip
+        facts = {"deadline_ms": deadline, "step_ms": self.scale.step_ms, "recipe": self.ran.get("recipe")}
+        return Table(("first", "last", "units", "p50_ms", "p99_ms", "worst_ms"), rows, facts)
 
     def images(self) -> Table:
         """Each camera's brightness and sharpness, subgroup by subgroup, against the recipe's limits."""
         found: ImageTrends = image_trends(self._connection, self.bounds.selection, self.groups, self.asked.camera)
         rows = [
-            (self.groups[one.at].first, self.groups[one.at].last, measure, camera, one.frames, one.median, one.low, one.high)
+            (self.groups[one.at].first, self.groups[one.at].last, measure, camera, one.frames, one.median, one.low,
+             one.high)
             for measure in MEASURES for camera, points in found.points[measure].items() for one in points
         ]  # fmt: skip
         facts = {"limits": self.known.image_limits(self.ran.get("recipe")), "recipe": self.ran.get("recipe"),
@@ -201,8 +203,8 @@ class Trends:
         return Table(("first", "last", "measure", "camera", "frames", "median", "low", "high"), rows, facts)
 
     def batches(self) -> Table:
-        """Batches beside each other: the selected ones or, of one, it and the one that limits come from. Differences are
-        to the first row."""
+        """Batches beside each other: the selected ones or, of one, it and the one that limits come from. Differences
+        are to the first row."""
         summaries = [one for _, _, one in self._compared]
         counted = COUNTED[self.asked.counted]
         shares = [wilson(one.of(*counted), one.units) for one in summaries]
@@ -227,8 +229,8 @@ class Trends:
         return any(reason in NAMED for one in self.groups for _, reason in one.counts)
 
     def _drawn(self, histograms: list[Counter[int]]) -> tuple[int, int, int]:
-        """Which fine bins are drawn: from which one, how many to a bar, and how many bars. From the lowest score to a good
-        way above the limit to reject; what lies further is counted, and not drawn."""
+        """Which fine bins are drawn: from which one, how many to a bar, and how many bars. From the lowest score to a
+        good way above the limit to reject; what lies further is counted, and not drawn."""
         places = [place for one in histograms for place in one] or [0]
         low, high = min(places), max(places) + 1
         limit = self.ran.get("reject_limit")
@@ -252,8 +254,8 @@ class Trends:
 
     @cached_property
     def _compared(self) -> list[tuple[str, bool, Tally]]:
-        """Batches by name, whether older units of them were left out, and their tallies: the reference batch or the first
-        selected one first, then the others."""
+        """Batches by name, whether older units of them were left out, and their tallies: the reference batch or the
+        first selected one first, then the others."""
         selection, other = self.asked.selection, self.reference.batch
         if len(selection.batches) == 1:
             mine = [(selection.batches[0], self.bounds.cut, together(self.groups, self.scale))]
@@ -286,6 +288,10 @@ def _merged(fine: Counter[int], low: int, per_bin: int, bins: int) -> list[int]:
         if 0 <= (at := (place - low) // per_bin) < bins:
             found[at] += count
     return found
+
+
+def _beyond(fine: Counter[int], end: int) -> int:
+    return sum(count for place, count in fine.items() if place >= end)
 
 
 def _on_common_bins(one: Counter[int], other: Counter[int]) -> tuple[list[int], list[int]]:

@@ -19,8 +19,8 @@ STABLE, SHIFTED = 0.10, 0.25
 
 @dataclass(frozen=True)
 class Drift:
-    """How far scores moved from a reference of other units. `psi` with a percentile bootstrap interval of 95 % and the p
-    value for no change at all; `distance` is Kolmogorov's and Smirnov's, to the bins' width, with its p value."""
+    """How far scores moved from a reference of other units. `psi` with a percentile bootstrap interval of 95 % and the
+    p value for no change at all; `distance` is Kolmogorov's and Smirnov's, to the bins' width, with its p value."""
 
     units: int
     reference: int
@@ -40,8 +40,8 @@ class Drift:
 def drift(counts: Sequence[int], reference: Sequence[int]) -> Drift:
     """From histograms on the same fine bins. Raises BadUsage where one has no unit.
 
-    PSI = Σ (a_i - e_i) ln(a_i / e_i) over bins that each hold about a tenth of the reference, half a unit added to each so
-    that none is empty; without a change it is distributed as (1/n + 1/m) χ² with one degree of freedom less than bins
+    PSI = Σ (a_i - e_i) ln(a_i / e_i) over bins that each hold about a tenth of the reference, half a unit added to each
+    so that none is empty; without a change it is distributed as (1/n + 1/m) χ² with one degree of freedom less than bins
     (Yurdakul and Naranjo, Journal of Risk Model Validation 14 (2020) 89)."""
     now, then = np.asarray(counts, np.int64), np.asarray(reference, np.int64)
     if now.shape != then.shape or now.sum() < 1 or then.sum() < 1:

@@ -103,6 +103,14 @@ function over(plot, spec, colour) {
     label(ctx, `${one.label} ${number(one.value, spec.y.digits)}${spec.y.unit ? ` ${spec.y.unit}` : ""}`,
       right - 4 * ratio, y - 4 * ratio, colour[one.tone], "right", faint(colour.card, 0.8));
   }
+  for (const one of spec.series) {
+    if (one.tone !== "edge") continue;
+    const at = one.values.findLastIndex((value) => value !== null);
+    if (at < 0) continue;
+    const side = one.values[at] > (spec.limits?.[0]?.value ?? 0) ? -4 : 13;
+    label(ctx, `${one.label} ${number(one.values[at], spec.y.digits)}${spec.y.unit ? ` ${spec.y.unit}` : ""}`,
+      right - 4 * ratio, plot.valToPos(one.values[at], "y", true) + (one.values[at] === 0 ? -4 : side) * ratio, colour.soft, "right", faint(colour.card, 0.8));
+  }
   let row = 0;
   for (const one of [...(spec.verticals || [])].sort((a, b) => a.value - b.value)) {
     const x = plot.valToPos(one.value, "x", true);

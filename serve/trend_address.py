@@ -50,8 +50,8 @@ class TrendAddress:
         return urlencode(pairs)
 
     def asked(self, connection: Connection, running: str | None, now: datetime) -> tuple[Asked, str]:
-        """What is asked, and what was chosen where the address names neither batch nor time: `running_batch`, `last_day`,
-        `last_recorded_day`; otherwise `chosen`. Raises BadUsage."""
+        """What is asked, and what was chosen where the address names neither batch nor time: `running_batch`,
+        `last_day`, `last_recorded_day`; otherwise `chosen`. Raises BadUsage."""
         since = parsed(self.since, "since") if self.since else None
         until = parsed(self.until, "until") if self.until else None
         if since and until and since >= until:

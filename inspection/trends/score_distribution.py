@@ -41,8 +41,8 @@ def drift(counts: Sequence[int], reference: Sequence[int]) -> Drift:
     """From histograms on the same fine bins. Raises BadUsage where one has no unit.
 
     PSI = Σ (a_i - e_i) ln(a_i / e_i) over bins that each hold about a tenth of the reference, half a unit added to each
-    so that none is empty; without a change it is distributed as (1/n + 1/m) χ² with one degree of freedom less than bins
-    (Yurdakul and Naranjo, Journal of Risk Model Validation 14 (2020) 89)."""
+    so that none is empty; without a change it is distributed as (1/n + 1/m) χ² with one degree of freedom less than
+    bins (Yurdakul and Naranjo, Journal of Risk Model Validation 14 (2020) 89)."""
     now, then = np.asarray(counts, np.int64), np.asarray(reference, np.int64)
     if now.shape != then.shape or now.sum() < 1 or then.sum() < 1:
         raise BadUsage("two histograms on the same bins, with a unit in each, are needed to compare them")

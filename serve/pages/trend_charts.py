@@ -155,7 +155,8 @@ class Drawing:
             if value is not None and _outside(value, low, high)
         ]  # fmt: skip
         groups = [{"first": one.first, "last": one.last} for one in self._trends.groups]
-        return self._over_time(measure, t(f"trends.{measure}_title"), groups, series, t(f"trends.y_{measure}"), "", 1) | {
+        title, label = t(f"trends.{measure}_title"), t(f"trends.y_{measure}")
+        return self._over_time(measure, title, groups, series, label, "", 1) | {
             "limits": drawn, "marks": marks, "links": [self.link(one["first"], one["last"]) for one in groups],
         }  # fmt: skip
 
@@ -164,7 +165,8 @@ class Drawing:
         rows, t = table.records(), self._t
         counted = t("trends.counted_" + self._address.counted)
         return {
-            "id": "batches", "title": t("trends.batches_title"), "x": {"kind": "place", "label": t("trends.column_batch")},
+            "id": "batches", "title": t("trends.batches_title"),
+            "x": {"kind": "place", "label": t("trends.column_batch")},
             "xs": list(range(1, len(rows) + 1)), "names": [row["batch"] for row in rows], "zero": True, "ticks": True,
             "series": [
                 {"label": t("trends.series_share", counted=counted), "values": [_percent(row["share"]) for row in rows],

@@ -23,7 +23,7 @@ DRAWN = "figure.chart[data-chart=batches] canvas"
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory, vial_package: Path) -> Iterator[Running]:
-    """A station over a day of 6 000 units in batch B-2, whose last tenth has twice as many rejects, and B-1 before it."""
+    """A station over a day of 6 000 units in batch B-2, the last tenth of them worse, and B-1 before it."""
     folder = tmp_path_factory.mktemp("trends")
     with Archive(folder / "archive") as archive:
         fill(archive, 6000)

@@ -14,7 +14,7 @@ from inspection.trends.tally import Tally
 from inspection.unit_record import IMAGE_QUALITY
 
 MEASURES = ("brightness", "sharpness")
-_MOST = 3000  # units that are read for all subgroups together
+_MOST = 1500  # units that are read for all subgroups together
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What an address asks of trends, and back: the same for the page, its charts, and the data of each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -19,7 +18,8 @@ from inspection.trends.report import Asked
 from serve.service import Service
 
 _DAY = timedelta(days=1)
-_Name = Annotated[str | None, Query(max_length=128)]
+_PLAIN = r"^[^\x00]*$"
+_Name = Annotated[str | None, Query(max_length=128, pattern=_PLAIN)]
 _Time = Annotated[str | None, Query(max_length=32)]
 Counted = Literal["reject", "review", "stopped"]
 
@@ -82,20 +82,17 @@ def _usual(connection: Connection, asked: Selection, running: str | None, now: d
 
 
 def _address(
-    batch: Annotated[list[Annotated[str, Query(max_length=128)]] | None, Query(max_length=20)] = None,
+    batch: Annotated[list[Annotated[str, Query(max_length=128, pattern=_PLAIN)]] | None, Query(max_length=20)] = None,
     since: _Time = None, until: _Time = None, station: _Name = None, product: _Name = None, camera: _Name = None,
     subgroup: Annotated[str, Query(max_length=16)] = "auto", counted: Counted = "reject",
     rules: RuleSet = "western_electric", weight: Annotated[float, Query(gt=0, le=1)] = 0.2,
-    width: Annotated[float, Query(gt=0, le=6)] = 2.7, baseline: Annotated[str, Query(max_length=140)] = "auto",
+    width: Annotated[float, Query(gt=0, le=6)] = 2.7,
+    baseline: Annotated[str, Query(max_length=140, pattern=_PLAIN)] = "auto",
 ) -> TrendAddress:  # fmt: skip
     return TrendAddress(
-        tuple(dict.fromkeys(one for one in _texts(batch) if one)), since or None, until or None, station or None,
+        tuple(dict.fromkeys(one for one in batch or () if one)), since or None, until or None, station or None,
         product or None, camera or None, subgroup, counted, rules, weight, width, baseline or "auto",
     )  # fmt: skip
-
-
-def _texts(batch: Sequence[str] | None) -> Sequence[str]:
-    return [one.replace("\x00", "") for one in batch or ()]
 
 
 AddressOfTrends = Annotated[TrendAddress, Depends(_address)]

@@ -14,6 +14,7 @@ MOST_UNITS = 200_000  # records that are read for one page: the newest of those 
 MOST_SUBGROUPS = 400
 MINUTES = (1, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 IS_EVENT = text("kind = 'event'")  # as the indexes of events say it; a bound value would not be known to fit them
+_YEARS = (1900, 2900)  # so that a time before, or behind, can be computed from any
 _SIZES = (10, 20, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000)
 _EXACT = 20_000  # of more records, subgroups by units are cut by an index alone, which counts events too
 _WANTED = 100  # subgroups of time that are about as many as a chart shows well
@@ -152,7 +153,8 @@ def before(connection: Connection, bounds: Bounds) -> Selection | None:
         length = _moment(bounds.last) - _moment(bounds.first)
         since = selection.since or bounds.first
         length = _moment(selection.until) - _moment(since) if selection.until else length
-        return replace(selection, since=utc_text(_moment(since) - length), until=since)
+        begins = max(_moment(since) - length, datetime(1, 1, 2, tzinfo=UTC))
+        return replace(selection, since=utc_text(begins), until=since)
     others = Selection((), None, bounds.first, selection.station, selection.product).conditions()
     query = select(table.batch).where(*others, table.batch.is_not(None), table.batch.not_in(selection.batches))
     product = selection.product or connection.scalar(
@@ -175,8 +177,11 @@ def newest(connection: Connection, selection: Selection) -> dict[str, Any]:
 def parsed(value: str, name: str) -> str:
     """A time from an address, as records have it. Raises BadUsage."""
     try:
-        return utc_text(_moment(value))
-    except ValueError:
+        at = _moment(value).astimezone(UTC)
+        if not _YEARS[0] <= at.year <= _YEARS[1]:
+            raise ValueError
+        return utc_text(at)
+    except (ValueError, OverflowError):
         raise BadUsage(f"{name} {value!r} is no time; give one as 2026-11-28 or 2026-11-28T04:30") from None
 
 

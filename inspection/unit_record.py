@@ -7,10 +7,13 @@ from typing import Any
 from inspection.detector import FrameDetector
 from inspection.finding import Finding, finite
 from inspection.frames import Frame
+from inspection.image_quality import glance
 from inspection.recipe import Recipe
 from inspection.record_findings import CLASSIFIER, PACKAGE
 from inspection.records import Draft, Entry, FrameRecord
 from inspection.verdict import Limits, Outcome, Reason, Verdict
+
+IMAGE_QUALITY = "image_quality"  # the key in a record's details; records made before it was kept lack it
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,14 @@ def unit_draft(
     latency_ms: float,
 ) -> Draft:
     """The record of a unit whose frames are kept as `frames`. Of several frames it says the worst: the highest score,
-    each class's highest probability, and which package decided; `details.frames` then has what was found in each."""
+    each class's highest probability, and which package decided; `details.frames` then has what was found in each.
+    `details.image_quality` has brightness, sharpness and saturated share of each frame, in the order of the frames,
+    judged or not."""
     findings = [one.finding for one in account.seen if one.finding]
     found = _found(findings, detector, limits)
     if len(account.seen) > 1:
         found["frames"] = [_found([one.finding] if one.finding else [], detector, limits) for one in account.seen]
+    quality = [_quality(one.frame) for one in account.seen]
     truth = next((one.frame.truth for one in account.seen if one.frame.truth), None)
     said = {"message": account.message, "truth": truth}
     return Draft(
@@ -68,8 +74,21 @@ def unit_draft(
         details={key: value for key, value in said.items() if value}
         | ({"runtime": detector.runtime} if findings else {})
         | found
+        | ({IMAGE_QUALITY: quality} if quality else {})
         | dict(account.more),
     )
+
+
+def _quality(frame: Frame) -> dict[str, float]:
+    """What trends show of a frame, rounded to what it is worth; nothing of one without pixels."""
+    if frame.pixels.ndim != 3 or not frame.pixels.size:
+        return {}
+    found = glance(frame.pixels)
+    return {
+        "brightness": round(found.brightness, 1),
+        "sharpness": float(f"{found.sharpness:.4g}"),
+        "saturated": round(found.saturated, 4),
+    }
 
 
 def correction_draft(entry: Entry, what: str, message: str) -> Draft:

@@ -32,6 +32,7 @@ from serve.routes import (
     registry,
     session,
     signatures,
+    trends,
 )
 from serve.service import Service
 
@@ -43,7 +44,7 @@ OPEN = frozenset({
 _ROUTERS = (
     live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
     session.router, accounts.router, audit.router, registry.router, batches.router,
-    open_id.router,
+    open_id.router, trends.router,
     *PAGES,
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from inspection.frames import Pixels, read_frame
-from inspection.image_quality import FrameBlurred, FrameExposure, ImageQuality, measure, suggest
+from inspection.image_quality import FrameBlurred, FrameExposure, ImageQuality, glance, measure, suggest
 
 Images = dict[str, list[Path]]
 
@@ -81,3 +81,21 @@ def test_without_images_it_says_so(tmp_path: Path, what: str, inspection: Callab
     done = inspection("quality", tmp_path / what)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
+
+
+def test_a_glance_tells_what_measuring_does(vial_images: Images) -> None:
+    for path in (path for paths in vial_images.values() for path in paths[:3]):
+        pixels = read_frame(path).pixels
+        quick, full = glance(pixels), measure(pixels)
+        assert quick.brightness == pytest.approx(full.brightness, abs=2)
+        assert 0.7 < quick.sharpness / full.sharpness < 1.4
+        assert quick.saturated == pytest.approx(full.saturated, abs=0.01)
+        assert glance(blurred(pixels)).sharpness < 0.6 * quick.sharpness
+        assert glance(scaled(0.6)(pixels)).brightness == pytest.approx(0.6 * quick.brightness, rel=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 900), (8, 128), (9, 129), (2000, 150), (150, 2000), (400, 400)])
+def test_a_glance_at_any_shape(shape: tuple[int, int]) -> None:
+    even = glance(np.full((*shape, 3), 255, np.uint8))
+    assert (even.brightness, even.sharpness, even.saturated) == (255, 0, 1)
+    assert glance(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)).sharpness >= 0

@@ -55,7 +55,8 @@ def test_the_record_holds_what_is_needed_to_see_it_again(station: Station, vial_
     assert entry is not None
     assert (entry.unit, entry.batch, entry.product, entry.recipe) == ("u-1", "B7", "vial", "vials 1.0.0")
     assert entry.package == station.detector.package.digest
-    assert entry.details == {"runtime": station.detector.runtime}
+    assert entry.details.keys() == {"runtime", "image_quality"}
+    assert entry.details["runtime"] == station.detector.runtime
     frame = entry.frames[0]
     assert frame.image is not None
     assert frame.heatmap is not None

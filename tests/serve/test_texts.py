@@ -26,7 +26,7 @@ def asked() -> tuple[set[str], set[str]]:
     files = {path.stem for path in (SERVE / "texts" / "en").glob("*.yaml")}
     text = "\n".join(path.read_text() for path in SOURCES)
     whole = {key for key in _WHOLE.findall(text) if key.partition(".")[0] in files}
-    return {key for key in whole if not key.endswith((".html", ".js", ".css"))}, {
+    return {key for key in whole if not key.endswith((".html", ".js", ".css", "_"))}, {
         key for key in _FAMILY.findall(text) if key.partition(".")[0] in files
     }
 

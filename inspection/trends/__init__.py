@@ -1,0 +1,1 @@
+"""How a line does over time: control charts, distributions, and batches beside each other."""

@@ -164,12 +164,20 @@ def check_region(region: RecipeRegion, package: Package, classifier: Package | N
             f"{package.label} ({manifest.algorithm}, {manifest.precision}): its score over a region cannot be told "
             "from its heatmap; leave the recipe's `region` out, or train with `--algorithm patchcore` (fp32 or int8)"
         )
-    inspected = inspected_cells(manifest)
-    for where, shapes in {"everywhere": region.everywhere, **region.cameras}.items():
-        if shapes and not (touched_cells(shapes, *inspected.shape) & inspected).any():
+    for where, cells in counted_cells(region, inspected_cells(manifest)).items():
+        if cells == 0:
             raise RegionRefused(
                 f"the recipe's region ({where}) touches nothing that {package.label} inspects; draw it there"
             )
+
+
+def counted_cells(region: RecipeRegion, inside: Cells) -> dict[str, int]:
+    """How many of the cells `inside`, which the package inspects, count: by camera, and `everywhere`."""
+    shapes_of = {"everywhere": region.everywhere, **region.cameras}
+    return {
+        where: int((touched_cells(shapes, *inside.shape) & inside).sum())
+        for where, shapes in shapes_of.items() if shapes
+    }  # fmt: skip
 
 
 def can_have_region(manifest: Manifest) -> bool:

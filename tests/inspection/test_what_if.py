@@ -98,6 +98,14 @@ def test_the_counts_are_those_of_deciding_every_record_again(
     drafts = [draft(unit, number) for number, unit in enumerate(drawn)]
     drafts = [replace(one, package=package) if one.package == PACKAGE else one for one in drafts]
     written = archive.append_all(drafts, "station-1")
+    for unit, entry in zip(drawn, written, strict=True):
+        if unit["review"] is not None:
+            add_review(archive, entry.name, unit["review"], "rita")
+        corrected = unit["corrected"] and entry.outcome == "PASS"
+        if corrected:
+            details = {"corrects": entry.name, "outcome": "REJECT"}
+            archive.append(Draft("event", unit=entry.unit, batch=entry.batch, reason="not_delivered",
+                                 details=details), "station-1")  # fmt: skip
         if unit["package"] != PACKAGE or (batch and unit["batch"] != batch):
             continue
         asked += 1

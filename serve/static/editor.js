@@ -76,8 +76,9 @@ export function showChanges(answer, summary) {
     const row = made("tr", {}, made("th", { scope: "row" }, change(one.old, one.new)), made("td", { class: "num" }, number(one.units, 0)));
     if (answer.good) {
       row.append(made("td", { class: "num" }, number(good[key] || 0, 0)), made("td", { class: "num" }, number(defective[key] || 0, 0)));
-      if (RANK[one.new] < RANK[one.old] && defective[key]) row.dataset.worse = "";
     }
+    // What would be let through is what needs a look: units known to be defective or, where nobody reviewed, any.
+    if (RANK[one.new] < RANK[one.old] && (answer.good ? defective[key] : one.new === "PASS")) row.dataset.worse = "";
     return row;
   }));
   at("examples-title").hidden = !answer.examples.length;

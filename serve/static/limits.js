@@ -89,9 +89,9 @@ function draw() {
   const bars = { size: [0.94, 100], align: 1 };
   const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") }, font: "12px system-ui", labelFont: "12px system-ui", labelSize: 20 };
   const linear = at("linear").checked;
-  const y = linear ? { range: (u, low, high) => [0, Math.max(1, high)] } : { distr: 4, asinh: 1, range: (u, low, high) => [0, Math.max(1, high)] };
+  const y = linear ? { range: (u, low, high) => [0, 1.15 * Math.max(1, high)] } : { distr: 4, asinh: 1, range: (u, low, high) => [0, 1.15 * Math.max(1, high)] };
   const steps = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000, 1000000];
-  const series = (outcome, own, name) => ({ label: code(outcome), stroke: colour(name), fill: colour(name), paths: uPlot.paths.bars(bars), points: { show: false }, value: (u, value, index, at_) => (at_ === null ? "–" : number(own[at_], 0)) });
+  const series = (outcome, own, name) => ({ label: code(outcome), stroke: colour(name), width: 0, fill: colour(name), paths: uPlot.paths.bars(bars), points: { show: false }, value: (u, value, index, at_) => (at_ === null ? "–" : number(own[at_], 0)) });
   plot = new uPlot({
     width: at("histogram").clientWidth, height: 270, cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { time: false, range: [scores.edges[0], scores.edges.at(-1)] }, y },

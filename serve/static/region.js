@@ -43,6 +43,7 @@ const percent = (value) => `${number(100 * value, 1)} %`;
 
 function show() {
   const kept = focused;
+  const px = WIDTH / (svg.clientWidth || WIDTH);  // a pixel of the screen
   svg.replaceChildren();
   const all = shapes();
   if (all.length && !drawing) element("path", { class: "outside", d: `M0 0H${WIDTH}V${HEIGHT}H0Z${all.map(path).join("")}` });
@@ -53,17 +54,21 @@ function show() {
   if (drawing) {
     element("path", { class: "under", d: path(drawing).replace("Z", "") });
     element("path", { class: "shape", d: path(drawing).replace("Z", "") });
-    for (const [x, y] of drawing) element("circle", { class: "corner", cx: x * WIDTH, cy: y * HEIGHT, r: 9 });
+    for (const [x, y] of drawing) element("circle", { class: "dot", cx: x * WIDTH, cy: y * HEIGHT, r: 6 * px });
   } else {
     const shape = all[chosen];
     if (shape) {
       shape.forEach(([x, y], index) => {
         const [nextX, nextY] = shape[(index + 1) % shape.length];
-        element("circle", { class: "between", cx: (x + nextX) / 2 * WIDTH, cy: (y + nextY) / 2 * HEIGHT, r: 8, "data-between": index });
+        const middle = { cx: (x + nextX) / 2 * WIDTH, cy: (y + nextY) / 2 * HEIGHT };
+        element("circle", { class: "hit between", ...middle, r: 12 * px, "data-between": index });
+        element("circle", { class: "dot small", ...middle, r: 4 * px });
       });
       shape.forEach(([x, y], index) => {
         const label = t("editor.corner", { number: index + 1, count: shape.length, x: percent(x), y: percent(y) });
-        element("circle", { class: "corner", cx: x * WIDTH, cy: y * HEIGHT, r: 13, tabindex: 0, role: "button", "aria-label": label, "data-corner": index });
+        const place = { cx: x * WIDTH, cy: y * HEIGHT };
+        element("circle", { class: "hit corner", ...place, r: 13 * px, tabindex: 0, role: "button", "aria-label": label, "data-corner": index });
+        element("circle", { class: "dot", ...place, r: 7 * px });
       });
     }
   }
@@ -235,6 +240,7 @@ saving(() => ({ region: region() }), () => {
   const all = Object.values(drawn).flat();
   return [[t("editor.region"), found ? t("editor.shapes", { count: all.length, corners: all.reduce((sum, shape) => sum + shape.length, 0) }) : t("editor.whole_frame")]];
 });
+addEventListener("resize", show);
 keep({});
 showFault("");
 show();

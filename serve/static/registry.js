@@ -60,7 +60,7 @@ function drawRoc() {
   const xs = plots.roc.map(([x]) => x);
   const options = {
     width, height: 260, legend: { show: false }, cursor: { y: false },
-    scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1] } },
+    scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1.02] } },
     axes: [axis(t("registry.roc_x"), { values: share }), axis(t("registry.roc_y"), { values: share, size: 55 })],
     series: [{}, { label: t("registry.roc_y"), stroke: colour("text"), width: 2, points: { show: false } }],
   };
@@ -72,7 +72,7 @@ function drawScores() {
   const limits = [["review_limit", "review"], ["reject_limit", "reject"]];
   const options = {
     width: at("scores").clientWidth, height: 260, cursor: { y: false },
-    scales: { x: { time: false }, y: { distr: 4, asinh: 1, range: (u, low, high) => [0, Math.max(1, high)] } },
+    scales: { x: { time: false }, y: { distr: 4, asinh: 1, range: (u, low, high) => [0, 1.3 * Math.max(1, high)] } },
     axes: [axis(t("registry.score")), axis(t("registry.images"), { size: 55, splits: (u) => [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000].filter((one) => one <= u.scales.y.max) })],
     series: [{ label: t("registry.score"), value: (u, value) => (value === null ? "–" : value.toFixed(2)) },
       { label: t("registry.good"), stroke: colour("calm"), fill: colour("calm"), paths: uPlot.paths.bars({ size: [0.9, 100], align: 1 }), points: { show: false } },

@@ -39,6 +39,14 @@ def figures_of(report: Mapping[str, Any]) -> list[Figure]:
     return [one for one in found if one.value is not None]
 
 
+def tested_on(report: Mapping[str, Any]) -> dict[str, Any]:
+    """How many images of each kind a report is of (None: it does not say), and in what they were looked at."""
+    data = _mapping(report.get("test_data"))
+    return {kind: _whole(data.get(kind)) for kind in ("good", "defective")} | {
+        key: str(report.get(key) or "–") for key in ("runtime", "precision")
+    }
+
+
 def scores_of(report: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     """The scores of good and of defective images that a report lists."""
     good: list[float] = []

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
-from inspection.registry.figures import figures_of, plots_of
+from inspection.registry.figures import figures_of, plots_of, tested_on
 from inspection.registry.items import State, Version, VersionMissing, Versions, find_version, read_versions
 from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
 from inspection.registry.rules import FURTHER, StepRefused, refusal
@@ -120,7 +120,7 @@ def _package(archive: Archive, one: Version, versions: Versions) -> dict[str, An
     report = kept_report(archive, one) or {}
     parent = next((two for two in versions.values() if two.digest == kept.manifest.parent), None)
     return {"kept": kept, "manifest": kept.manifest, "parent": parent, "rest": manifest_rest(kept.manifest),
-            "report": report, "figures": figures_of(report), "plots": plots_of(report)}  # fmt: skip
+            "tested": tested_on(report), "figures": figures_of(report), "plots": plots_of(report)}  # fmt: skip
 
 
 def _recipe(archive: Archive, one: Version, versions: Versions) -> dict[str, Any]:

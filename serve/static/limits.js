@@ -96,6 +96,7 @@ function draw() {
     width: at("histogram").clientWidth, height: 270, cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { time: false, range: [scores.edges[0], scores.edges.at(-1)] }, y },
     axes: [{ ...axis, label: t("editor.score") }, { ...axis, label: t("editor.units"), size: 60, ...(linear ? {} : { splits: (u) => steps.filter((one) => one <= u.scales.y.max) }) }],
+    hooks: { draw: [() => { if (plot) place(); }] },  // by then the scales are known
     series: [{ label: t("editor.score"), value: (u, value) => (value === null ? "–" : number(value)) },
       series("PASS", PASS, "calm"), series("REVIEW", REVIEW, "review"), series("REJECT", REJECT, "reject")],
   }, [scores.edges.slice(0, -1), all, stopped, REJECT], at("histogram"));

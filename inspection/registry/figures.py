@@ -3,10 +3,13 @@ curve and how the scores lie. A report may lack any of it, and holds what its wr
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from inspection.rates import clopper_pearson
+
 _BINS = 40
+_AT_LIMITS = ("detection_rate", "false_reject_rate", "per_defect")  # what depends on the limits
 _MOST_POINTS = 200  # of a curve: more is finer than a screen
 
 
@@ -37,6 +40,29 @@ def figures_of(report: Mapping[str, Any]) -> list[Figure]:
     found += [Figure("latency", _number(value), unit="ms", name=str(name))
               for name, value in _mapping(report.get("latency_ms")).items()]  # fmt: skip
     return [one for one in found if one.value is not None]
+
+
+def at_limits(report: Mapping[str, Any], limits: Mapping[str, float] | None) -> Mapping[str, Any]:
+    """The report with how many units are stopped at other limits than it was made with, from the scores that it lists.
+    Where it cannot be told (no scores, or a classifier, whose classes stop units as well), without those figures."""
+    if not report or limits is None or limits == report.get("limits"):
+        return report
+    left = {key: value for key, value in report.items() if key not in (*_AT_LIMITS, "limits")}
+    good, defective = scores_of(report)
+    if "classes" in report or not good or not defective:
+        return left
+    listed = [one for one in report["scores"] if _number(_mapping(one).get("score")) is not None]
+    named = sorted({str(one["defect"]) for one in listed if one.get("defect") is not None})
+
+    def stopped(scores: Sequence[float]) -> dict[str, Any]:
+        return asdict(clopper_pearson(sum(score >= limits["review_limit"] for score in scores), len(scores)))
+
+    per_defect = {
+        name: {"detection_rate": stopped([one["score"] for one in listed if str(one.get("defect")) == name])}
+        for name in named
+    }
+    return left | {"limits": dict(limits), "detection_rate": stopped(defective), "false_reject_rate": stopped(good),
+                   "per_defect": per_defect}  # fmt: skip
 
 
 def tested_on(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Packages and recipes under change control: what is active, what there is, and one version with all that is known."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -7,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
-from inspection.registry.figures import figures_of, plots_of, tested_on
+from inspection.registry.figures import at_limits, figures_of, plots_of, tested_on
 from inspection.registry.items import State, Version, VersionMissing, Versions, find_version, read_versions
 from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
 from inspection.registry.rules import FURTHER, StepRefused, refusal
@@ -126,8 +127,12 @@ def _package(archive: Archive, one: Version, versions: Versions) -> dict[str, An
 def _recipe(archive: Archive, one: Version, versions: Versions) -> dict[str, Any]:
     content = kept_recipe(archive, one)
     packages = packages_of(one, versions)
-    reports = [(two, figures_of(kept_report(archive, two) or {})[:3]) for two in packages]
     own = content.get("limits")
     limits = own or (kept_package(archive, packages[0]).manifest.limits.model_dump() if packages else None)
+    reports = [(two, figures_of(_at(archive, two, limits if two is packages[0] else None))[:3]) for two in packages]
     return {"content": content, "packages": packages, "reports": reports, "limits": limits,
             "own_limits": bool(own), "rows": flattened(content)}  # fmt: skip
+
+
+def _at(archive: Archive, package: Version, limits: dict[str, float] | None) -> Mapping[str, Any]:
+    return at_limits(kept_report(archive, package) or {}, limits)

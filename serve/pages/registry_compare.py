@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
 from inspection.registry.content import differences
-from inspection.registry.figures import Figure, figures_of
+from inspection.registry.figures import Figure, at_limits, figures_of
 from inspection.registry.items import Version, Versions, read_versions
 from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
 from serve.authentication import Who
@@ -35,7 +35,9 @@ def show(request: Request, service: ServiceDep, who: Reader, kind: Kind, name: N
     same = {key: value for key, value in flattened(contents[0]).items() if not _under(key, changed)}
     return page(
         request, service, who, "registry_compare", old=old, new=new, rows=rows, same=same,
-        figures=_figures(archive, old, new, versions), limits=[_limits(archive, one, versions) for one in (old, new)],
+        figures=_figures(archive, old, new, versions),
+        region=any(_has_region(archive, one) for one in (old, new)),
+        limits=[_limits(archive, one, versions) for one in (old, new)],
         others=[one for one in versions.values() if (one.kind, one.name) == (kind, name)],
     )  # fmt: skip
 
@@ -50,6 +52,10 @@ def _content(archive: Archive, one: Version) -> dict[str, Any]:
     return manifest_rows(kept_package(archive, one).manifest)
 
 
+def _has_region(archive: Archive, one: Version) -> bool:
+    return one.kind == "recipe" and kept_recipe(archive, one).get("region") is not None
+
+
 def _limits(archive: Archive, one: Version, versions: Versions) -> dict[str, float] | None:
     """The limits that decide: a recipe's own, or its package's."""
     if one.kind == "recipe":
@@ -60,7 +66,8 @@ def _limits(archive: Archive, one: Version, versions: Versions) -> dict[str, flo
 
 
 def _figures(archive: Archive, old: Version, new: Version, versions: Versions) -> list[dict[str, Any]]:
-    """Each figure of both, and whether their intervals lie apart. Of recipes, those of their packages."""
+    """Each figure of both, and whether their intervals lie apart. Of recipes, those of their packages, at
+    the limits of the recipes."""
     both = [_by_key(archive, one, versions) for one in (old, new)]
     keys = list(dict.fromkeys([*both[0], *both[1]]))
     return [_pair(both[0].get(key), both[1].get(key)) for key in keys]
@@ -68,7 +75,9 @@ def _figures(archive: Archive, old: Version, new: Version, versions: Versions) -
 
 def _by_key(archive: Archive, one: Version, versions: Versions) -> dict[tuple[str, str], Figure]:
     packages = packages_of(one, versions)[:1] if one.kind == "recipe" else [one]
-    listed = [figure for package in packages for figure in figures_of(kept_report(archive, package) or {})]
+    limits = _limits(archive, one, versions)
+    reports = [at_limits(kept_report(archive, package) or {}, limits) for package in packages]
+    listed = [figure for report in reports for figure in figures_of(report)]
     return {(figure.key, figure.name): figure for figure in listed}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.registry.figures import figures_of, histogram, plots_of, roc
+from inspection.registry.figures import at_limits, figures_of, histogram, plots_of, roc
 from training.metrics import auroc
 
 scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
@@ -41,3 +41,25 @@ def test_a_report_that_holds_anything_else_is_no_fault(key: str) -> None:
         report: dict[str, Any] = {key: value}
         assert all(one.value is not None for one in figures_of(report))
         assert set(plots_of(report)) == {"roc", "histogram", "limits"}
+
+
+def test_at_other_limits_the_listed_scores_say_how_many_are_stopped() -> None:
+    listed = [
+        {"file": "", "defect": name, "score": score}
+        for name, values in ((None, [1, 2, 3, 4]), ("crack", [3, 5, 8]), ("stain", [2]))
+        for score in values
+    ]
+    report: dict[str, Any] = {
+        "limits": {"review_limit": 9.0, "reject_limit": 9.0}, "scores": listed, "image_auroc": 0.9,
+        "detection_rate": {"rate": 0.0, "count": 0, "total": 4, "low": 0.0, "high": 0.6},
+    }  # fmt: skip
+    assert at_limits(report, report["limits"]) is report
+    found = {(one.key, one.name): one for one in figures_of(at_limits(report, {"review_limit": 3, "reject_limit": 9}))}
+    counts = [(found[key, ""].count, found[key, ""].total) for key in ("detection_rate", "false_reject_rate")]
+    assert counts == [(3, 4), (2, 4)]
+    assert found["per_defect", "crack"].count == 3
+    assert found["per_defect", "stain"].value == 0
+    assert found["image_auroc", ""].value == 0.9
+    for lacking in ({"scores": []}, {"classes": {}}):
+        left = [one.key for one in figures_of(at_limits(report | lacking, {"review_limit": 3, "reject_limit": 9}))]
+        assert left == ["image_auroc"]

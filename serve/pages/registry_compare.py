@@ -30,7 +30,7 @@ def show(request: Request, service: ServiceDep, who: Reader, kind: Kind, name: N
     versions = read_versions(archive)
     old, new = found(versions, kind, name, a), found(versions, kind, name, b)
     contents = [_content(archive, one) for one in (old, new)]
-    changed = differences(*contents)
+    changed = differences(contents[0], contents[1])
     rows = [(key, *(None if value is None else shown(value) for value in pair)) for key, pair in changed.items()]
     same = {key: value for key, value in flattened(contents[0]).items() if not _under(key, changed)}
     return page(

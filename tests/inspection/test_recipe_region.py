@@ -199,7 +199,8 @@ def test_the_line_counts_the_region_of_each_camera(
     inspected = RegionCount(package.manifest).inside
     (row, *_), (column, *_) = np.nonzero(inspected)
     rows, columns = inspected.shape
-    corner = [(column + 0.1) / columns, (row + 0.1) / rows, (column + 0.9) / columns, (row + 0.9) / rows]
+    x, y = float(column), float(row)
+    corner = [(x + 0.1) / columns, (y + 0.1) / rows, (x + 0.9) / columns, (y + 0.9) / rows]
     region = {"cameras": {"top": [{"rectangle": corner}]}}
     camera = {"kind": "http", "name": "top"}
     image = vial_images["crack"][0].read_bytes()

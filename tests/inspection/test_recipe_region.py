@@ -193,7 +193,7 @@ def test_station_record_and_reinspection_agree(
         assert [one["old"] for one in result["changed_verdicts"]] == ["PASS"]
 
 
-def test_the_line_counts_the_region_of_each_camera(
+def test_the_line_counts_the_region_of_the_camera(
     tmp_path: Path, vial_package: Path, package: Package, vial_images: Images
 ) -> None:
     inspected = RegionCount(package.manifest).inside
@@ -211,9 +211,6 @@ def test_the_line_counts_the_region_of_each_camera(
         assert (by_camera.outcome, by_camera.frames[0].camera) == ("PASS", "top")
         assert by_camera.details["region"] == {"top": [{"rectangle": corner}]}
         assert by_camera.details["frame_score"] > by_camera.score
-        upload = station.upload(image).json()  # of no camera of the region: the whole frame counts
-        assert upload["outcome"] == "REJECT"
-        assert upload["record"]["details"]["region"] == {}
 
 
 def test_region_in_yaml(tmp_path: Path, vial_package: Path) -> None:

@@ -17,6 +17,7 @@ from inspection.records import Draft
 from inspection.reviews import add_review
 from inspection.verdict import ClassFound, Limits, Outcome, Reason, combine, decide, reject
 from inspection.what_if import Chosen, redecide, score_histogram, what_if
+from tests.databases import archive_in
 
 PACKAGE, OTHER = "a" * 64, "b" * 64
 NUMBERS = itertools.count()
@@ -159,10 +160,16 @@ def test_all_is_zero_in_an_empty_archive(tmp_path: Path) -> None:
         assert score_histogram(archive, Chosen(PACKAGE))["units"] == 0
 
 
-def test_limits_between_which_nothing_lies_change_nothing(tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    return archive_in(tmp_path / "archive", server.new_database() if server else None)
+
+
+def test_limits_between_which_nothing_lies_change_nothing(folder: Path) -> None:
     limits = Limits(review_limit=1, reject_limit=2)
     scores = [0.2, 0.9, 1.5, 1.9, 2.0, 7.0]
-    with Archive(tmp_path / "archive") as archive:
+    with Archive(folder) as archive:
         for number, score in enumerate(scores):
             said = decide(score, limits)
             archive.append(Draft("unit", unit=f"u-{number}", package=PACKAGE, outcome=said.outcome,
@@ -174,3 +181,5 @@ def test_limits_between_which_nothing_lies_change_nothing(tmp_path: Path) -> Non
         assert result.changes == {("PASS", "PASS"): 2, ("REVIEW", "PASS"): 1, ("REVIEW", "REVIEW"): 1,
                                   ("REJECT", "REVIEW"): 2}  # fmt: skip
         assert [one.score for one in result.examples] == [7.0, 2.0, 1.5]
+        counts = score_histogram(archive, Chosen(PACKAGE, since="2026-01-01"))["counts"]
+        assert {outcome: sum(of) for outcome, of in counts.items()} == {"PASS": 2, "REVIEW": 2, "REJECT": 2}

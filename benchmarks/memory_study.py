@@ -17,10 +17,11 @@ from torch.nn import functional
 from data.splits import make_split
 from inspection.frames import Pixels, read_frame
 from inspection.preprocess import CELL, Geometry, prepare
+from inspection.score_area import AREA
 from models.backbones import load_backbone
 from models.coreset import k_centre_greedy
 from models.fitting_runtime import load_for_fitting
-from models.graph import AREA, BACKBONE_OUTPUTS, features_graph
+from models.graph import BACKBONE_OUTPUTS, features_graph
 from models.reservoir import Reservoir
 from training.fit import spread
 from training.images import TrainingImages

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from inspection.archive import Archive, reading
+from inspection.recipe_region import read_shapes
 from inspection.record_findings import recorded_limits
 from inspection.records import Correction, correction, from_row
 from inspection.verdict import Outcome
@@ -96,7 +97,9 @@ def _item(row: dict[str, Any], corrected: Correction | None) -> WorkItem:
         outcome, reason = corrected or (str(Outcome(str(entry.outcome))), entry.reason)
         score = None if entry.score is None else float(entry.score)
         limits, classifier_limits = recorded_limits(entry)
-    except (TypeError, ValueError, KeyError) as error:
+        region = {camera: read_shapes(shapes) for camera, shapes in (entry.details.get("region") or {}).items()}
+        regions = tuple(region.get(frame.camera) for frame in entry.frames if frame.image is not None)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         return WorkItem(
             unit=str(row["unit"] or name),
             station=row["station"],
@@ -115,4 +118,5 @@ def _item(row: dict[str, Any], corrected: Correction | None) -> WorkItem:
         score=score,
         limits=limits,
         classifier_limits=classifier_limits,
+        regions=regions if region else (),
     )

@@ -41,14 +41,21 @@ def read_config(path: Path, model: type[Model]) -> Model:
 def read_mapping(path: Path, keys: str = "keys and values") -> dict[str, Any]:
     """The mapping in a YAML file; `keys` says in messages what it should hold. Raises ConfigInvalid."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # nosec B506  # a SafeLoader
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from error
+    return parse_mapping(data, str(path), keys)
+
+
+def parse_mapping(data: bytes, source: str, keys: str = "keys and values") -> dict[str, Any]:
+    """The mapping in YAML text; `source` is named in messages. Raises ConfigInvalid."""
+    try:
+        content = yaml.load(data.decode("utf-8"), _StrictLoader)  # nosec B506  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split())
-        raise ConfigInvalid(f"{path} is not valid YAML: {what}") from error
+        raise ConfigInvalid(f"{source} is not valid YAML: {what}") from error
     if not isinstance(content, dict):
-        raise ConfigInvalid(f"{path} holds no keys; it must be a YAML mapping with {keys}")
+        raise ConfigInvalid(f"{source} holds no keys; it must be a YAML mapping with {keys}")
     return content
 
 

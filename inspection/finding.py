@@ -26,6 +26,7 @@ class GoldenMismatch(InspectionError):
 class Finding:
     """What a detector says of one frame: the raw score, the map `[h, w]` float32 that it is the maximum of, and a
     classifier's classes, in the manifest's order. `also` is what the recipe's other package finds, with its limits.
+    Where a recipe's region counts alone, the score is that of the region and `frame_score` that of the whole map.
 
     The map covers the whole frame, and is zero outside the region of interest."""
 
@@ -33,6 +34,7 @@ class Finding:
     heatmap: NDArray[np.float32]
     classes: tuple[ClassFound, ...] = ()
     also: tuple[tuple["Finding", Limits], ...] = ()
+    frame_score: float | None = None
 
     @property
     def named(self) -> tuple[ClassFound, ...]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from inspection.errors import InspectionError
 from inspection.image_quality import ImageQuality
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
+from inspection.recipe_region import RecipeRegion, check_region
 from inspection.records import AUDIT
 from inspection.runtimes.names import AUTO, RuntimeName
 from inspection.verdict import Limits, Outcome
@@ -100,6 +102,7 @@ class Keep(_Part):
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
+    where there is a `region`, what is found outside it does not count;
     an image that is not of the `image_quality` is not judged, and its unit rejected;
     `deadline_ms` runs from the trigger; an `ejector` says it instead. At most `queue` units are on their way at once.
     The station stops after `consecutive_rejects` units in a row that did not pass (0: never). `lanes` frames are looked
@@ -117,6 +120,7 @@ class Recipe(_Part):
     outputs: tuple[OutputConfig, ...] = ()
     runtime: RuntimeName = AUTO
     limits: Limits | None = None
+    region: RecipeRegion | None = None
     image_quality: ImageQuality | None = None
     keep: Keep = Keep()
     batch: str | None = Field(default=None, max_length=128)
@@ -153,6 +157,15 @@ class Recipe(_Part):
         return self
 
     @model_validator(mode="after")
+    def _region_of_its_cameras(self) -> "Recipe":
+        known = [camera.name for camera in self.cameras]
+        unknown = [name for name in (self.region.cameras if self.region else ()) if known and name not in known]
+        if unknown:
+            msg = f"the region names a camera {unknown[0]!r}, and the recipe has {', '.join(known)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _deadline_at_the_ejector(self) -> "Recipe":
         if self.ejector is None:
             return self
@@ -179,10 +192,18 @@ def read_recipe(path: Path) -> Recipe:
 def recipe_packages(recipe: Recipe, folder: Path) -> tuple[Package, Package | None]:
     """The package a recipe in `folder` names, made for its product, and the classifier beside it, if it names one.
 
-    Raises RecipePackageDiffers, and what reading a package raises.
+    Raises RecipePackageDiffers, RegionRefused, and what reading a package raises.
     """
-    classifier = _package(recipe, recipe.classifier, folder) if recipe.classifier else None
-    return _package(recipe, recipe.package, folder), classifier
+    return fitting_packages(recipe, lambda ref: read_package(folder / ref.path))
+
+
+def fitting_packages(recipe: Recipe, read: Callable[[PackageRef], Package]) -> tuple[Package, Package | None]:
+    """The same, whoever reads them."""
+    classifier = _fitting(recipe, recipe.classifier, read) if recipe.classifier else None
+    package = _fitting(recipe, recipe.package, read)
+    if recipe.region:
+        check_region(recipe.region, package, classifier)
+    return package, classifier
 
 
 def pinned(recipe: Recipe, package: Package, classifier: Package | None) -> Recipe:
@@ -199,14 +220,15 @@ def recipe_detector(
     """The detector of all that a recipe in `folder` names, proved; `runtime` and `threads` replace the recipe's,
     `parallel` says how many calls at once are worth preparing for.
 
-    Raises RecipePackageDiffers, NotAClassifier, PackagesDiffer, and what reading and loading a package raises.
+    Raises RecipePackageDiffers, RegionRefused, NotAClassifier, PackagesDiffer, and what reading and loading a
+    package raises.
     """
     package, classifier = recipe_packages(recipe, folder)
     return detector_of(package, classifier, runtime or recipe.runtime, threads or recipe.threads, parallel)
 
 
-def _package(recipe: Recipe, ref: PackageRef, folder: Path) -> Package:
-    package = read_package(folder / ref.path)
+def _fitting(recipe: Recipe, ref: PackageRef, read: Callable[[PackageRef], Package]) -> Package:
+    package = read(ref)
     wanted = ref.sha256
     if wanted and package.digest != wanted:
         raise RecipePackageDiffers(

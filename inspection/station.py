@@ -15,9 +15,10 @@ from inspection.errors import InspectionError
 from inspection.finding import Finding, finite
 from inspection.frames import Frame, encode_thumbnail, is_grey
 from inspection.heatmap import encode_heatmap
-from inspection.image_finding import find_in_frame
+from inspection.image_finding import ImageFinding, find_in_frame
 from inspection.jpegxl import encode_jpegxl
 from inspection.recipe import Recipe
+from inspection.recipe_region import RegionCount
 from inspection.record_findings import CLASSIFIER
 from inspection.records import Draft, Entry, FrameRecord, utc_text
 from inspection.unit_record import Seen, UnitAccount, correction_draft, unit_draft
@@ -50,6 +51,7 @@ class Station:
     ) -> None:
         self.recipe, self.detector, self.archive, self.clock = recipe, detector, archive, clock
         self.limits = recipe.limits or detector.manifest.limits
+        self._region = RegionCount(detector.manifest) if recipe.region else None
         self._began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._numbers = itertools.count(1)
         self.provenance: dict[str, Any] = {}
@@ -121,8 +123,14 @@ class Station:
         return Draft("event", recipe=self.recipe.label, reason=what, package=package, details=details)
 
     def _judge(self, frame: Frame) -> tuple[Finding | None, Verdict, str]:
-        judged = find_in_frame(self.detector, frame.name, frame.pixels)
+        judged = self.counted(find_in_frame(self.detector, frame.name, frame.pixels), frame)
         return judged.finding, judged.verdict(self.limits), judged.failure.message if judged.failure else ""
+
+    def counted(self, found: ImageFinding, frame: Frame) -> ImageFinding:
+        """Of what was found in a frame, what counts: all of it, or what lies in the recipe's region for its camera."""
+        if self._region is None or self.recipe.region is None:
+            return found
+        return self._region.count(found, self.recipe.region.of(frame.camera))
 
     def _record(self, account: UnitAccount) -> Disposition:
         unit, verdict = account.unit, account.verdict

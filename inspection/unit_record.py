@@ -56,7 +56,10 @@ def unit_draft(
         found["frames"] = [_found([one.finding] if one.finding else [], detector, limits) for one in account.seen]
     quality = [_quality(one.frame) for one in account.seen]
     truth = next((one.frame.truth for one in account.seen if one.frame.truth), None)
-    said = {"message": account.message, "truth": truth}
+    said: dict[str, Any] = {"message": account.message, "truth": truth}
+    if recipe.region and findings:
+        said["region"] = recipe.region.applied(one.frame.camera for one in account.seen)
+        said["frame_score"] = _worst([one.score if one.frame_score is None else one.frame_score for one in findings])
     return Draft(
         kind="unit",
         unit=account.unit,
@@ -71,7 +74,7 @@ def unit_draft(
         reject_limit=limits.reject_limit,
         latency_ms=round(latency_ms, 3),
         frames=tuple(frames),
-        details={key: value for key, value in said.items() if value}
+        details={key: value for key, value in said.items() if value or value == 0}
         | ({"runtime": detector.runtime} if findings else {})
         | found
         | ({IMAGE_QUALITY: quality} if quality else {})

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from inspection.detector import Detector
 from inspection.finding import finite
 from inspection.image_finding import ImageFinding, find_in_image
+from inspection.recipe_region import RegionCount, can_have_region
 from inspection.verdict import Limits, Outcome, Reason, Verdict, combine, reject
 from inspection.work_list import WorkItem, WorkList
 
@@ -77,8 +78,9 @@ class UnitResult:
 
 
 def inspect_unit(item: WorkItem, work: WorkList, detector: Detector, limits_from: LimitsFrom) -> UnitResult:
-    """Inspect a unit's images again. `limits_from` says whose limits decide; a unit that was recorded without any is
-    decided by the package's. Never raises for what an image or a record holds: such a unit is a REJECT."""
+    """Inspect a unit's images again. `limits_from` says whose limits decide, and with recorded ones also the recorded
+    region; a unit that was recorded without any is decided by the package's.
+    Never raises for what an image or a record holds: such a unit is a REJECT."""
     found: list[ImageFinding] = []
     frames: list[FrameResult] = []
     for image in item.images:
@@ -86,6 +88,10 @@ def inspect_unit(item: WorkItem, work: WorkList, detector: Detector, limits_from
         frames.append(_frame_result(image, outcome))
         found.append(ImageFinding(outcome.finding, failure=outcome.failure))  # lets go of the pixels
     recorded = item.limits if limits_from == "recorded" else None
+    if recorded and item.regions and can_have_region(detector.manifest):
+        count = RegionCount(detector.manifest)
+        found = [count.count(outcome, shapes) for outcome, shapes in zip(found, item.regions, strict=True)]
+        frames = [_frame_result(*pair) for pair in zip(item.images, found, strict=True)]
     if recorded and item.classifier_limits:
         found = [outcome.beside(item.classifier_limits) for outcome in found]
     verdict = _decide(found, recorded or detector.manifest.limits)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inspection.errors import InspectionError
+from inspection.recipe_region import Shapes
 from inspection.verdict import Limits
 
 Identity = Mapping[str, Any]
@@ -24,7 +25,8 @@ class NoImages(InspectionError):
 class WorkItem:
     """One unit to inspect again, with what was recorded of it; the recorded values are None where nothing was.
 
-    `images` are names that the source reads. `fault` says why the record itself cannot be used, if it cannot.
+    `images` are names that the source reads, `regions` what of each was counted then, where not all was. `fault` says
+    why the record itself cannot be used, if it cannot.
     """
 
     unit: str
@@ -36,6 +38,7 @@ class WorkItem:
     score: float | None = None
     limits: Limits | None = None
     classifier_limits: Limits | None = None
+    regions: tuple[Shapes | None, ...] = ()
     fault: str | None = None
 
     @property

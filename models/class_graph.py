@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 
 from inspection.preprocess import Geometry
-from models.graph import BACKBONE_OUTPUTS, channels_of, finish, inside_cells, join, maps_graph, with_outputs
+from inspection.score_area import inside_cells
+from models.graph import BACKBONE_OUTPUTS, channels_of, finish, join, maps_graph, with_outputs
 from models.onnx_text import parse
 
 Labels = Literal["single", "multi"]

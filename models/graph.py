@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from onnx import compose, version_converter
 
 from inspection.preprocess import CELL, Geometry
-from inspection.region import decode_region_mask
+from inspection.score_area import inside_cells, score_area
 from models.nearest import nearest_graph
 from models.onnx_text import OPSET, parse
 from models.tiles import UNTILED_PIXELS, tiled
 
 BACKBONE_OUTPUTS = ("s8", "s16")
-AREA = 16  # cells: the memory's score is the mean of as many, 32 x 32 pixels of model input
 
 _FRAMES = """
 frames (uint8[N, {height}, {width}, 3] frames) => (float[N, 3, {height}, {width}] x) {{
@@ -196,25 +195,6 @@ def memory_graph(
         with_outputs(model, outputs),
         {"score/score": "score", "score/heatmap": "heatmap", "memory/distance": "distance"},
     )
-
-
-def inside_cells(geometry: Geometry) -> NDArray[np.bool_]:
-    """Which cells `[rows, columns]` of the model input touch the region of interest."""
-    if geometry.mask is None:
-        return np.ones(geometry.cells, dtype=bool)
-    inside = geometry.crop(decode_region_mask(geometry.mask))
-    sums = np.pad(inside.cumsum(axis=0, dtype=np.int64).cumsum(axis=1), ((1, 0), (1, 0)))
-    (top, bottom), (left, right) = (
-        (np.arange(count) * length // count, -(-(np.arange(count) + 1) * length // count))
-        for count, length in zip(geometry.cells, inside.shape, strict=True)
-    )
-    counts = sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
-    return np.asarray(counts > 0)
-
-
-def score_area(inside: NDArray[np.generic]) -> int:
-    """Over how many cells the memory's score is the mean, where those of `inside` `[rows, columns]` are inspected."""
-    return min(AREA, int(inside.sum()))
 
 
 def cell_pixels(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:

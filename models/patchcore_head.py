@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from inspection.detector import available_cores
 from inspection.errors import BadUsage
 from inspection.frames import Pixels
+from inspection.score_area import inside_cells, score_area
 from models.fitting_runtime import FittingRuntime, load_for_fitting
-from models.graph import BACKBONE_OUTPUTS, HeadScale, cell_pixels, inside_cells, score_area
+from models.graph import BACKBONE_OUTPUTS, HeadScale, cell_pixels
 from models.images import GoodImages
 from models.patchcore import PatchCore
 from models.synthetic import paint_defects, vary

@@ -30,6 +30,8 @@ from serve.routes import (
     open_id,
     records,
     registry,
+    registry_drafts,
+    registry_what_if,
     session,
     signatures,
     trends,
@@ -44,7 +46,7 @@ OPEN = frozenset({
 _ROUTERS = (
     live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
     session.router, accounts.router, audit.router, registry.router, batches.router,
-    open_id.router, trends.router,
+    open_id.router, trends.router, registry_drafts.router, registry_what_if.router,
     *PAGES,
 )  # fmt: skip
 

@@ -22,10 +22,10 @@ from inspection.errors import BadUsage
 from inspection.manifest import BackboneInfo, DataInfo, Manifest, SplitDigest
 from inspection.package import seal
 from inspection.preprocess import Geometry
+from inspection.score_area import inside_cells
 from models.algorithms import ALGORITHMS
 from models.backbones import load_backbone
 from models.fitting_runtime import load_for_fitting
-from models.graph import inside_cells
 from models.patchcore import PatchCore
 from models.tiles import UNTILED_PIXELS
 from training.folds import copies_of, held_out_scores, learn

@@ -5,33 +5,23 @@ a recipe's activation supersedes is retired by the same step; a rollback brings 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
-from inspection.errors import InspectionError
 from inspection.manifest import Manifest
-from inspection.package import read_package
+from inspection.package import Package, open_package, read_package
+from inspection.recipe import PackageRef, Recipe, fitting_packages
 from inspection.records import AUDIT, Draft, Entry, utc_text
-from inspection.registry.content import content_bytes, differences, read_pinned, recipe_content
-from inspection.registry.items import PREFIX, Kind, State, Version, Versions, find_version, versions_in
+from inspection.registry.content import content_bytes, differences, read_pinned, recipe_content, recipe_of
+from inspection.registry.items import PREFIX, Kind, State, Version, Versions, find_version, read_versions, versions_in
+from inspection.registry.rules import NEXT, StepRefused, activate, check, retire, roll_back
 from inspection.signatures import Signer, signed_statement
 from inspection.signing import SigningKey
-
-_NEXT = {
-    "evaluated": (State.DRAFT, State.EVALUATED, Permission.DEVELOP),
-    "approved": (State.EVALUATED, State.APPROVED, Permission.APPROVE),
-    "activated": (State.APPROVED, State.ACTIVE, Permission.APPROVE),
-}
-
-
-class StepRefused(InspectionError):
-    """A package or recipe cannot take this step, or not by this person."""
-
-    code = "step_refused"
 
 
 @dataclass(frozen=True)
@@ -45,80 +35,76 @@ class Registry:
 
     def register_package(self, file: Path, why: str) -> Entry:
         """Keep a package file, as a draft. Raises what reading it raises, too."""
-        package = read_package(file)
-        manifest = package.manifest
-        data = file.read_bytes()
-        made = {"digest": package.digest}
-        return self._register("package", manifest.name, manifest.version, data, ".onnx", made, why, manifest)
+        return self.keep_package(read_package(file), why)
+
+    def keep_package(self, package: Package, why: str) -> Entry:
+        """The same of a package that was read."""
+        manifest, made = package.manifest, {"digest": package.digest}
+        return self._register("package", manifest.name, manifest.version, package.model, ".onnx", made, why, manifest)
 
     def register_recipe(self, file: Path, why: str) -> Entry:
         """Keep a recipe with the digests of its packages, as a draft. Raises what reading them raises, too."""
-        recipe, packages = read_pinned(file)
+        return self.keep_recipe(*read_pinned(file), why)
+
+    def keep_recipe(self, recipe: Recipe, packages: Sequence[Package], why: str) -> Entry:
+        """The same of a recipe that was read, its packages pinned."""
         data = content_bytes(recipe)
         more = {"packages": [package.digest for package in packages], "station": recipe.station}
         return self._register("recipe", recipe.name, recipe.version, data, ".json", more, why, recipe_content(recipe))
 
-    def evaluate(self, kind: Kind, name: str, version: str, why: str, report: Path | None = None) -> Entry:
+    def draft_recipe(self, name: str, version: str, new_version: str, why: str, changed: Mapping[str, Any]) -> Entry:
+        """Keep a changed copy of a recipe as a draft with the number `new_version`: `changed` has its new `limits`, its
+        new `region`, or both (None: none of its own). Raises ConfigInvalid, RegionRefused and what reading the packages
+        raises, too."""
+        versions = read_versions(self.archive)
+        one = find_version(versions, "recipe", name, version)
+        content = json.loads(self.archive.images.get(one.content)) | dict(changed) | {"version": new_version}
+        recipe = recipe_of(content, f"recipe {name} {new_version}")
+        package, classifier = fitting_packages(recipe, partial(self._kept, versions, one))
+        return self.keep_recipe(recipe, [package, *([classifier] if classifier else [])], why)
+
+    def _kept(self, versions: Versions, one: Version, ref: PackageRef) -> Package:
+        found = next((two for two in versions.values() if two.kind == "package" and two.digest == ref.sha256), None)
+        if found is None:
+            raise StepRefused(
+                f"{one.label} runs the package {str(ref.sha256)[:12]}…, which is not registered; register it first"
+            )
+        return open_package(self.archive.images.get(found.content), found.label)
+
+    def evaluate(self, kind: Kind, name: str, version: str, why: str, report: Path | bytes | None = None) -> Entry:
         """A draft was evaluated. A package needs the `report` that `inspection evaluate --json` wrote of this very
-        file; a recipe's packages must all be."""
-        data, figures = _read_report(report) if report else (None, None)
+        file (or its bytes); a recipe's packages must all be."""
+        data, figures = (None, None) if report is None else _read_report(report)
         more: dict[str, Any] = {}
 
-        def check(one: Version, versions: Versions) -> None:
-            if kind == "package" and (figures or {}).get("package", {}).get("sha256") != one.digest:
+        def reported(one: Version) -> None:
+            named = (figures or {}).get("package")
+            if kind == "package" and (not isinstance(named, dict) or named.get("sha256") != one.digest):
                 raise StepRefused(f"{one.label} needs the report that `inspection evaluate --json` wrote of it")
-            _packages_at_least(one, versions, (State.EVALUATED, State.APPROVED, State.ACTIVE))
             if data:
                 more["report"] = self.archive.images.put(data, ".json")
 
-        return self._advance("evaluated", kind, name, version, why, check, more)
+        return self._advance("evaluated", kind, name, version, why, reported, more)
 
     def approve(self, kind: Kind, name: str, version: str, why: str) -> Entry:
         """An evaluated version was approved, by somebody who neither registered nor evaluated it."""
-
-        def check(one: Version, versions: Versions) -> None:
-            own = sorted({step.step for step in one.steps if step.by == self.signer.name})
-            if own:
-                said = " and ".join(own)
-                raise StepRefused(f"{self.signer.name} has {said} {one.label}: nobody approves their own work")
-            _packages_at_least(one, versions, (State.APPROVED, State.ACTIVE))
-
-        return self._advance("approved", kind, name, version, why, check)
+        return self._advance("approved", kind, name, version, why)
 
     def activate(self, name: str, version: str, why: str) -> Entry:
         """An approved recipe may run from now on, with its packages; the one of the same name and station before it is
         retired, and so are its packages that no active recipe has."""
-
-        def check(one: Version, versions: Versions) -> None:
-            _packages_at_least(one, versions, (State.APPROVED, State.ACTIVE))
-
-        return self._advance("activated", "recipe", name, version, why, check)
+        return self._advance("activated", "recipe", name, version, why)
 
     def retire(self, kind: Kind, name: str, version: str, why: str) -> Entry:
         """A version, whatever its state, is not used any more."""
-        return self._step("retired", why, Permission.APPROVE, lambda versions: _retire(
+        return self._step("retired", why, Permission.APPROVE, lambda versions: retire(
             find_version(versions, kind, name, version), versions
         ))  # fmt: skip
 
     def roll_back(self, name: str, why: str, station: str | None = None) -> Entry:
         """One step: the recipe that was active before runs again, and the one that is now is retired. `station` says
         which one where several run recipes of that name."""
-
-        def changes(versions: Versions) -> list[tuple[Version, State]]:
-            active = [one for one in versions.values() if one.name == name and _active(one)]
-            active = [one for one in active if station in (None, one.station)]
-            if not active:
-                raise StepRefused(f"no version of recipe {name} is active, so none can be rolled back")
-            if len(active) > 1:
-                several = ", ".join(sorted(str(one.station) for one in active))
-                raise StepRefused(f"recipe {name} is active on the stations {several}; say which one is meant")
-            [now] = active
-            before = _before(now, versions)
-            if before is None:
-                raise StepRefused(f"no version of recipe {name} was active before {now.version}")
-            return _activate(before, versions)
-
-        return self._step("rolled_back", why, Permission.APPROVE, changes)
+        return self._step("rolled_back", why, Permission.APPROVE, lambda versions: roll_back(name, versions, station))
 
     def _register(
         self, kind: Kind, name: str, version: str, data: bytes, suffix: str, more: Mapping[str, Any], why: str, new: Any
@@ -148,17 +134,17 @@ class Registry:
         return {side: {key: pair[index] for key, pair in changed.items()} for index, side in enumerate(("old", "new"))}
 
     def _advance(
-        self, step: str, kind: Kind, name: str, version: str, why: str, check: Any,
-        more: Mapping[str, Any] | None = None,
+        self, step: str, kind: Kind, name: str, version: str, why: str,
+        also: Callable[[Version], None] | None = None, more: Mapping[str, Any] | None = None,
     ) -> Entry:  # fmt: skip
-        needed, reached, permission = _NEXT[step]
+        _, reached, permission = NEXT[step]
 
         def changes(versions: Versions) -> list[tuple[Version, State]]:
             one = find_version(versions, kind, name, version)
-            if one.state != needed:
-                raise StepRefused(f"{one.label} is {one.state}; only what is {needed} can be {step}")
-            check(one, versions)
-            return _activate(one, versions) if reached == State.ACTIVE else [(one, reached)]
+            check(step, one, versions, self.signer.name)
+            if also:
+                also(one)
+            return activate(one, versions) if reached == State.ACTIVE else [(one, reached)]
 
         return self._step(step, why, permission, changes, more)
 
@@ -187,75 +173,14 @@ class Registry:
             return write.append([Draft("event", reason=PREFIX + step, details=details)], AUDIT)[0]
 
 
-def _activate(one: Version, versions: Versions) -> list[tuple[Version, State]]:
-    """The recipe and its packages become active; what ran in its place is retired."""
-    active = [other for other in versions.values() if _active(other) and other is not one]
-    replaced = [other for other in active if (other.name, other.station) == (one.name, one.station)]
-    staying = [other for other in active if other not in replaced]
-    used = {digest for other in (one, *staying) for digest in other.packages}
-    packages = [other for other in versions.values() if other.kind == "package"]
-    started = [other for other in packages if other.digest in one.packages and other.state != State.ACTIVE]
-    ended = [other for other in packages if other.state == State.ACTIVE and other.digest not in used]
-    return [(one, State.ACTIVE), *((other, State.ACTIVE) for other in started),
-            *((other, State.RETIRED) for other in (*replaced, *ended))]  # fmt: skip
-
-
-def _retire(one: Version, versions: Versions) -> list[tuple[Version, State]]:
-    if one.state == State.RETIRED:
-        raise StepRefused(f"{one.label} is retired already")
-    users = [other.label for other in versions.values() if _active(other) and one.digest in other.packages]
-    if users:
-        raise StepRefused(f"{one.label} is used by {users[0]}; retire or replace that first")
-    changed = [(one, State.RETIRED)]
-    if _active(one):
-        used = {
-            digest for other in versions.values() if _active(other) and other is not one for digest in other.packages
-        }
-        changed += [
-            (other, State.RETIRED)
-            for other in versions.values()
-            if other.kind == "package" and other.state == State.ACTIVE and other.digest not in used
-        ]
-    return changed
-
-
-def _before(now: Version, versions: Versions) -> Version | None:
-    """The version of the same recipe that was active last before this one, and was not retired on purpose."""
-    others = [
-        (step.at, one)
-        for one in versions.values()
-        if one is not now and (one.kind, one.name, one.station) == (now.kind, now.name, now.station)
-        for step in one.steps
-        if step.old == State.ACTIVE and step.new == State.RETIRED
-        if one.steps[-1].step != "retired"
-    ]
-    return max(others, key=lambda pair: pair[0])[1] if others else None
-
-
-def _active(one: Version) -> bool:
-    return one.kind == "recipe" and one.state == State.ACTIVE
-
-
-def _packages_at_least(one: Version, versions: Versions, states: Iterable[State]) -> None:
-    """Raises StepRefused where a recipe's package is not registered, or not as far."""
-    by_digest = {other.digest: other for other in versions.values() if other.kind == "package"}
-    for digest in one.packages:
-        package = by_digest.get(digest)
-        if package is None:
-            raise StepRefused(
-                f"{one.label} runs the package {digest[:12]}…, which is not registered; register it first"
-            )
-        if package.state not in states:
-            raise StepRefused(f"{one.label} runs {package.label}, which is {package.state}; its turn comes first")
-
-
-def _read_report(path: Path) -> tuple[bytes, dict[str, Any]]:
+def _read_report(report: Path | bytes) -> tuple[bytes, dict[str, Any]]:
+    path = "the file" if isinstance(report, bytes) else report
     try:
-        data = path.read_bytes()
+        data = report if isinstance(report, bytes) else report.read_bytes()
         figures = json.loads(data)
         if not isinstance(figures, dict):
             raise ValueError("no object")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StepRefused(
             f"{path} cannot be read as a report; give the JSON that `inspection evaluate` wrote"
         ) from error

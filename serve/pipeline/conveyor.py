@@ -178,10 +178,13 @@ class Conveyor:
         self._inspector.ask(
             frame.name,
             frame.pixels,
-            lambda found: self._events.put(lambda now: self._book.found(number, index, found, now)),
+            lambda found: self._found(number, index, self._station.counted(found, frame)),
             decide_by,
             lambda: self._book.wanted(number),
         )
+
+    def _found(self, number: int, index: int, found: ImageFinding) -> None:
+        self._events.put(lambda now: self._book.found(number, index, found, now))
 
     def record(self, number: int, account: UnitAccount) -> None:
         """See `Hands`."""

@@ -11,7 +11,8 @@ from onnx import numpy_helper, parser
 from inspection.preprocess import Geometry
 from inspection.region import encode_region_mask
 from inspection.runtime import RUNTIMES, load_runtime
-from models.graph import features_graph, inside_cells, memory_graph
+from inspection.score_area import inside_cells
+from models.graph import features_graph, memory_graph
 
 FINE, COARSE = 5, 7
 BACKBONE = f"""

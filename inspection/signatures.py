@@ -5,7 +5,7 @@ as a whole, so that it can be moved to no other record (21 CFR 11.50, 11.70, 11.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from inspection.signing import SigningKey, signature_fits
 
 SIGNED = "signed"
 MEANINGS = ("reviewed", "approved", "released", "rejected", "responsible")
+# What decides on a product is for those who approve; whoever signs may say what they did themselves.
+_DECIDES = frozenset({"approved", "released", "rejected"})
 
 
 class SignatureRefused(InspectionError):
@@ -68,11 +70,21 @@ class Signer:
         return user
 
 
+def meanings_for(permissions: Collection[Permission]) -> tuple[str, ...]:
+    """What somebody's signature may mean."""
+    if Permission.SIGN not in permissions:
+        return ()
+    return tuple(one for one in MEANINGS if one not in _DECIDES or Permission.APPROVE in permissions)
+
+
 def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer, meaning: str, why: str) -> Entry:
     """Sign a record. Raises SignatureRefused, SignInRefused and ArchiveFault."""
     if meaning not in MEANINGS:
         raise SignatureRefused(f"{meaning!r} is no meaning of a signature; choose of {', '.join(MEANINGS)}")
     user = signer.prove(Permission.SIGN, why)
+    if meaning not in meanings_for(user.permissions):
+        signer.sign_in.refused(user.name, f"may not sign as {meaning}", "signature", signer.address)
+        raise SignatureRefused(f"{user.name} may not sign as {meaning}: none of their roles permits to approve")
     if any(one.by == user.name and one.meaning == meaning for one in signatures_of(archive, entry)):
         raise SignatureRefused(f"{user.name} has signed {entry.name} as {meaning} already")
     details = signed_statement(key, user, entry.name, entry.hash, meaning, why)

@@ -73,11 +73,12 @@ def audit_event(entry: Entry) -> AuditEvent:
     """An event as a line of the trail."""
     details = entry.details
     subject = details.get("subject") or entry.unit or entry.batch or entry.recipe or entry.station
-    more = {key: value for key, value in details.items() if key not in _NOT_VALUES}
+    sides = ("before", "after") if {"before", "after"} <= set(details) else ("old", "new")
+    more = {key: value for key, value in details.items() if key not in _NOT_VALUES | set(sides)}
     by = next((str(details[key]) for key in _BY if details.get(key)), SYSTEM)
     return AuditEvent(
-        entry.recorded_at, by, str(entry.reason), str(subject), details.get("old"),
-        details.get("new"), str(details.get("why", "")), entry.name, entry.hash, more,
+        entry.recorded_at, by, str(entry.reason), str(subject), details.get(sides[0]),
+        details.get(sides[1]), str(details.get("why", "")), entry.name, entry.hash, more,
     )  # fmt: skip
 
 

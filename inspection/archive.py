@@ -302,7 +302,7 @@ class Archive:
 def rows_at(connection: Connection, places: Iterable[tuple[str, int]], *columns: str) -> Iterator[Mapping[Any, Any]]:
     """The rows of many records by station and number, those that there are, in no order; hundreds in one query. With
     some `columns` alone, if they are named."""
-    wanted = [entries.c[name] for name in columns] or [entries]
+    wanted = [entries.c[name] for name in columns] or list(entries.c)
     by_station: dict[str, list[int]] = {}
     for station, sequence in places:
         by_station.setdefault(station, []).append(sequence)

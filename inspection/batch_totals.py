@@ -160,9 +160,9 @@ def _corrected(connection: Connection, batch: str) -> dict[tuple[str, int], tupl
     found: dict[str, Correction] = {}
     for row in connection.execute(events.order_by(table.recorded_at, table.sequence)).mappings():
         found |= correction(dict(row))
-    corrected = {}
-    for row in rows_at(connection, (place_of(name) for name in found)):
-        if row["batch"] == batch and row["kind"] == "unit":
-            place = (row["station"], row["sequence"])
-            corrected[place] = row, found[f"{row['station']}/{row['sequence']}"]
+    corrected: dict[tuple[str, int], tuple[Mapping[Any, Any], Correction]] = {}
+    for unit in rows_at(connection, (place_of(name) for name in found)):
+        if unit["batch"] == batch and unit["kind"] == "unit":
+            place = (unit["station"], unit["sequence"])
+            corrected[place] = unit, found[f"{unit['station']}/{unit['sequence']}"]
     return corrected

@@ -45,7 +45,7 @@ def test_filters_are_in_the_address_and_the_export_has_what_is_shown(
         look.press("Escape")
         look.page.locator("body").click(position={"x": 3, "y": 400})
         look.press("/")
-        look.page.keyboard.type("T-7")
+        look.page.locator("#text:focus").fill("T-7")
         look.page.wait_for_url("**text=T-7**")
         look.page.locator("#lines th").first.wait_for()
         assert look.page.locator("#lines th").count() == 1

@@ -54,7 +54,7 @@ def test_a_batch_from_its_begin_to_its_release(
             line.upload(vial_images[kind][0].read_bytes())
         look.go("/batches/B%202026-118")
         assert "It can be signed when it has been ended." in look.text("#unsignable")
-        assert "not ended" in look.text(".against")
+        assert "not ended" in look.text(".decide .against")
         look.go("/batches")
         both_sizes(look, screenshots, "batches-running")
         look.page.get_by_role("button", name="End the batch").click()
@@ -76,7 +76,7 @@ def test_a_batch_from_its_begin_to_its_release(
         both_sizes(look, screenshots, "batch")
         stopped = line.service.archive.latest(1, outcome="REJECT")
         assert look.page.locator(".worst a").first.get_attribute("href").startswith("/records/station-1/")
-        assert stopped and f"{len(look.page.locator('.worst li').all())} units did not pass" in look.text(".against")
+        assert stopped and f"{len(look.page.locator('.worst li').all())} units did not pass" in look.text(".decide .against")
         look.page.get_by_role("button", name="Sign", exact=True).click()
         look.accessible()
         look.page.screenshot(path=screenshots / "batch-sign.png")
@@ -134,7 +134,7 @@ def test_the_list_finds_pages_and_says_what_does_not_fit(line: Running, browser:
         assert look.page.locator("#text").input_value() == "l-1"
         assert look.page.locator("#rows th").count() == 10
         look.go("/batches/L-29")
-        assert "3 units came by and 2 are on record; 1 are missing" in look.text(".against")
+        assert "3 units came by and 2 are on record; 1 are missing" in look.text(".decide .against")
         look.go("/batches/X-named")
         assert "nobody ended it" in look.text("#unsignable")
     with looking(browser, line, "aida", "/batches", theme="dark") as look:

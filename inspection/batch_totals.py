@@ -96,8 +96,10 @@ def batch_totals(archive: Archive, batch: str) -> BatchTotals:
         }
         corrected = _corrected(connection, batch) if groups else {}
         for place, (row, (outcome, reason)) in corrected.items():
-            outcomes.update({str(row["outcome"]): -1, str(outcome): 1})
-            reasons.update({str(row["reason"]): -1, str(reason): 1})
+            outcomes[str(row["outcome"])] -= 1
+            outcomes[str(outcome)] += 1
+            reasons[str(row["reason"])] -= 1
+            reasons[str(reason)] += 1
             stopped.pop(place, None)
             if outcome != Outcome.PASS:
                 stopped[place] = row["details"]

@@ -76,7 +76,9 @@ def test_a_batch_from_its_begin_to_its_release(
         both_sizes(look, screenshots, "batch")
         stopped = line.service.archive.latest(1, outcome="REJECT")
         assert look.page.locator(".worst a").first.get_attribute("href").startswith("/records/station-1/")
-        assert stopped and f"{len(look.page.locator('.worst li').all())} units did not pass" in look.text(".decide .against")
+        assert stopped and f"{len(look.page.locator('.worst li').all())} units did not pass" in look.text(
+            ".decide .against"
+        )
         look.page.get_by_role("button", name="Sign", exact=True).click()
         look.accessible()
         look.page.screenshot(path=screenshots / "batch-sign.png")

@@ -113,6 +113,13 @@ def test_a_record_changed_after_signing_breaks_its_signature(archive: Archive) -
     assert any(signed.name in problem for problem in verify_archive(archive.folder).problems)
 
 
+@pytest.mark.parametrize("meaning", ["approved", "released", "rejected"])
+def test_who_does_not_approve_decides_on_nothing_by_signature(archive: Archive, meaning: str) -> None:
+    with pytest.raises(SignatureRefused, match="none of their roles permits to approve"):
+        sign(archive, meaning=meaning)
+    assert signatures_of(archive, entry(archive)) == []
+
+
 def test_signing_by_the_command_line(archive: Archive, inspection: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = (
         "sign",

@@ -1,6 +1,7 @@
 """Batches, their reports and signatures."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -81,6 +82,7 @@ def report(batch: str, request: Request, service: ServiceDep, archive: ArchiveDe
         request, service, who, "batch", account=account, totals=account.totals, what=event_names(t), runs=own == batch,
         packages=_packages(archive, service), objections=_objections(account, t),
         worst=[describe_entry(one) for one in account.worst], signable=[one for one in may if one not in given],
+        after=(datetime.fromisoformat(account.last_at) + timedelta(seconds=1)).isoformat()[:19],
         unsignable=_unsignable(account, who, may, given, t), shares=_shares(account),
     )  # fmt: skip
 

@@ -1,10 +1,11 @@
 """Batches of an archive, listed: those that were begun and ended by a person, and those that records alone name."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from inspection.archive import Archive, rows_at
 from inspection.batch_account import STARTED, STOPPED
@@ -122,7 +123,7 @@ def _listed(connection: Connection, begun: Sequence[Entry]) -> list[Listed]:
         return []
     names, since = {str(one.batch) for one in begun}, min(one.recorded_at for one in begun)
     stops: dict[str | None, Entry] = {one.batch: one for one in _events(connection, STOPPED, names, since)}
-    looked_at = _looked_at(connection, _events(connection, REVIEW, names, since))
+    looked_at = _looked_at(connection, names, since)
     signed = _events(connection, SIGNED, names, since)
     return [_one(connection, entry, stops.get(entry.batch), looked_at, signed) for entry in begun]
 
@@ -140,21 +141,25 @@ def _one(
 
 
 def _events(connection: Connection, reason: str, batches: set[str], since: str) -> list[Entry]:
-    """Events of some batches, the oldest first. `coalesce` keeps the database from the index of batches, in which all
-    units lie as well."""
+    """Events of some batches, the oldest first."""
+    query = select(entries).where(*_of(reason, batches, since)).order_by(entries.c.recorded_at)
+    return [from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _of(reason: str, batches: set[str], since: str) -> tuple[ColumnElement[bool], ...]:
+    """`coalesce` keeps the database from the index of batches, in which all units lie as well."""
     table = entries.c
-    query = select(entries).where(
-        table.kind == "event", table.reason == reason, table.recorded_at >= since,
-        func.coalesce(table.batch, "").in_(batches),
-    )  # fmt: skip
-    return [from_row(row) for row in connection.execute(query.order_by(table.recorded_at)).mappings()]
+    return (table.kind == "event", table.reason == reason, table.recorded_at >= since,
+            func.coalesce(table.batch, "").in_(batches))  # fmt: skip
 
 
-def _looked_at(connection: Connection, reviews: Sequence[Entry]) -> dict[str, int]:
-    """How many units of each batch did not pass and were looked at."""
-    names = {review.details.get("reviews", "") for review in reviews}
+def _looked_at(connection: Connection, batches: set[str], since: str) -> dict[str, int]:
+    """How many units of each batch did not pass and were looked at. Of thousands of reviews nothing but the names of
+    their units is read."""
+    said = connection.scalars(select(entries.c.details).where(*_of(REVIEW, batches, since)))
+    names = {json.loads(details).get("reviews", "") for details in said}
     found: dict[str, int] = {}
-    for row in rows_at(connection, map(place_of, names), "station", "sequence", "batch", "outcome"):
+    for row in rows_at(connection, map(place_of, names), "batch", "outcome"):
         if row["outcome"] != Outcome.PASS:
             found[row["batch"]] = found.get(row["batch"], 0) + 1
     return found

@@ -1,6 +1,7 @@
 """A batch's account: what is on record of it, as it goes into the batch report (21 CFR 211.188, Annex 11 §8)."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,13 +94,10 @@ def batch_account(archive: Archive, batch: str) -> BatchAccount:
     table = entries.c
     units = (table.batch == batch, table.kind == "unit")
     with archive.reader() as connection:
-        ran = connection.execute(
-            select(table.recipe, table.package, func.count(), func.min(table.recorded_at), func.max(table.recorded_at))
-            .where(*units).group_by(table.recipe, table.package).order_by(func.min(table.recorded_at))
-        ).all()  # fmt: skip
-        places = connection.execute(
-            select(table.station, table.product, func.min(table.recorded_at), func.max(table.recorded_at),
-                   func.max(table.sequence)).where(*units).group_by(table.station, table.product)
+        groups = connection.execute(
+            select(table.recipe, table.package, table.station, table.product, func.count(),
+                   func.min(table.recorded_at), func.max(table.recorded_at), func.max(table.sequence))
+            .where(*units).group_by(table.recipe, table.package, table.station, table.product)
         ).all()  # fmt: skip
         marks = connection.execute(
             select(entries).where(table.batch == batch, table.kind == "event", table.reason.in_((STARTED, STOPPED)))
@@ -110,19 +108,26 @@ def batch_account(archive: Archive, batch: str) -> BatchAccount:
             .order_by((table.score / func.nullif(table.reject_limit, 0.0)).desc()).limit(_WORST)
         ).mappings().all()  # fmt: skip
         begun, stops = ([from_row(row) for row in marks if row["reason"] == what] for what in (STARTED, STOPPED))
-        times = [row[2] for row in places] + [row[3] for row in places] + [one.recorded_at for one in (*begun, *stops)]
+        times = [time for row in groups for time in row[5:7]] + [one.recorded_at for one in (*begun, *stops)]
         first, until = min(times), max(times)
-        ends = {row[0]: row[4] for row in places}
+        ends: dict[str, int] = {}
+        for row in groups:
+            ends[row[2]] = max(ends.get(row[2], 0), row[7])
         for stop in stops:
             ends[stop.station] = max(ends.get(stop.station, 0), stop.sequence)
         heads = tuple(_head(connection, station, sequence) for station, sequence in sorted(ends.items()))
         # Of all stations, by the index of events and times; those of others are left out here.
         told = connection.execute(
-            select(table.reason, table.station).where(table.kind == "event", table.recorded_at.between(first, until))
-        ).all()
+            select(table.reason, table.station, func.count(), func.min(table.recorded_at))
+            .where(table.kind == "event", table.recorded_at.between(first, until))
+            .group_by(table.reason, table.station).order_by(func.min(table.recorded_at))
+        ).all()  # fmt: skip
+        happened = Counter[str]()
+        for reason, station, count, _ in told:
+            happened[str(reason)] += count if station in ends else 0
     return BatchAccount(
         batch=batch,
-        products=tuple(sorted({str(row[1]) for row in places if row[1]})),
+        products=tuple(sorted({str(row[3]) for row in groups if row[3]})),
         stations=tuple(sorted(ends)),
         first_at=first,
         last_at=until,
@@ -130,12 +135,12 @@ def batch_account(archive: Archive, batch: str) -> BatchAccount:
         stops=tuple(stops),
         totals=totals,
         triggered=_triggered(stops, {one.station for one in begun}),
-        ran=tuple(Ran(str(row[0]), str(row[1]), *row[2:]) for row in ran),
+        ran=_ran(groups),
         acceptance=tuple(acceptance(totals, AQLS)),
         worst=tuple(from_row(row) for row in worst),
         signatures=tuple(one for stop in stops for one in signatures_of(archive, stop)),
         heads=heads,
-        events=dict(Counter(str(reason) for reason, station in told if station in ends).most_common()),
+        events={reason: count for reason, count in happened.most_common() if count},
     )
 
 
@@ -150,6 +155,16 @@ def _totals(archive: Archive, batch: str) -> BatchTotals:
                 raise
     none = dict.fromkeys((*SEVERITIES, UNNAMED), 0)
     return BatchTotals(batch, 0, dict.fromkeys(Outcome, 0), {}, none, 0, dict.fromkeys(SEVERITIES, 0))
+
+
+def _ran(groups: Sequence[Any]) -> tuple[Ran, ...]:
+    """Recipes with their packages, of all stations together, in the order in which they began."""
+    found: dict[tuple[str, str], Ran] = {}
+    for recipe, package, _, _, units, first, last, _ in groups:
+        key = (str(recipe), str(package))
+        old = found.get(key, Ran(*key, 0, first, last))
+        found[key] = Ran(*key, old.units + units, min(old.first_at, first), max(old.last_at, last))
+    return tuple(sorted(found.values(), key=lambda one: one.first_at))
 
 
 def _triggered(stops: list[Entry], begun: set[str]) -> int | None:

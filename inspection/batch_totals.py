@@ -1,19 +1,20 @@
 """A batch in numbers: what became of its units, how severe their defects are, and what is still to be looked at before
 it may go (acceptance sampling of the units that passed)."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
-from inspection.archive import Archive, reading
+from inspection.archive import Archive, rows_at
 from inspection.errors import InspectionError
 from inspection.manifest import Severity
 from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst_severity
-from inspection.records import Correction, Entry, correction, from_row
-from inspection.reviews import reviewed
+from inspection.records import Correction, correction, place_of
+from inspection.reviews import Review, check_reviewed, latest_reviews
 from inspection.sampling import Level, SamplingPlan, sampling_plan
 from inspection.schema import entries
 from inspection.verdict import Outcome
@@ -29,7 +30,7 @@ class BatchMissing(InspectionError):
 class BatchTotals:
     """Counts of a batch's units: by outcome and by reason, and of those that did not pass by the worst severity that a
     classifier surely named, `unnamed` where it named none. Of those that passed a person looked at `sampled`; `found`
-    counts the ones with a defect, by its severity."""
+    counts the ones with a defect, by its severity. Of those that did not pass a person looked at `looked_at`."""
 
     batch: str
     units: int
@@ -38,6 +39,12 @@ class BatchTotals:
     severities: dict[str, int]
     sampled: int
     found: dict[str, int]
+    looked_at: int = 0
+
+    @property
+    def open_reviews(self) -> int:
+        """Units that did not pass and that no person has looked at yet."""
+        return self.units - self.outcomes[Outcome.PASS] - self.looked_at
 
 
 @dataclass(frozen=True)
@@ -65,30 +72,57 @@ class Acceptance:
 
 
 def batch_totals(archive: Archive, batch: str) -> BatchTotals:
-    """The totals of a batch, as its records and their corrections say. Raises BatchMissing, ArchiveFault, and
-    ReviewInvalid for a review that is not as it was made."""
+    """The totals of a batch, as its records and their corrections say: the database counts, and only of units that did
+    not pass or that a person looked at are the records read. Raises BatchMissing, ArchiveFault, and ReviewInvalid for a
+    review that is not as it was made."""
+    table = entries.c
+    mine = (table.batch == batch, table.kind == "unit")
     outcomes, reasons, severities = Counter[str](), Counter[str](), Counter[str]()
-    sampled, found = 0, Counter[str]()
-    with reading(archive.folder):
-        seen = {review.record: review.labels for _, review in reviewed(archive, batch)}
-        for entry, outcome, reason in _units(archive, batch):
-            outcomes[outcome] += 1
-            reasons[reason] += 1
+    with archive.reader() as connection:
+        groups = connection.execute(
+            select(table.outcome, table.reason, func.count()).where(*mine)
+            .group_by(table.outcome, table.reason).order_by(func.min(table.recorded_at))
+        ).all()  # fmt: skip
+        for outcome, reason, count in groups:
+            outcomes[str(outcome)] += count
+            reasons[str(reason)] += count
+        stopped = {
+            (row[0], row[1]): row[2]
+            for row in connection.execute(
+                select(table.station, table.sequence, table.details).where(
+                    *mine, func.coalesce(table.outcome, "") != Outcome.PASS
+                )
+            )
+        }
+        corrected = _corrected(connection, batch) if groups else {}
+        for place, (row, (outcome, reason)) in corrected.items():
+            outcomes[str(row["outcome"])] -= 1
+            outcomes[str(outcome)] += 1
+            reasons[str(row["reason"])] -= 1
+            reasons[str(reason)] += 1
+            stopped.pop(place, None)
             if outcome != Outcome.PASS:
-                severities[unit_severity(entry.details)] += 1
-            elif (labels := seen.get(entry.name)) is not None:
-                sampled += 1
-                found.update([worst_severity(entry.details, labels)] if labels else [])
-    if not outcomes:
+                stopped[place] = row["details"]
+    for details in stopped.values():
+        severities[unit_severity(json.loads(details))] += 1
+    if not outcomes.total():
         raise BatchMissing(f"{archive.folder} has no unit of batch {batch!r}; see `batch` in the recipe or the record")
+    sampled, looked_at, found = 0, 0, Counter[str]()
+    for row, review in _reviews(archive, batch):
+        if (row["station"], row["sequence"]) in stopped:
+            looked_at += 1
+        else:
+            sampled += 1
+            found.update([worst_severity(json.loads(row["details"]), review.labels)] if review.labels else [])
     return BatchTotals(
         batch=batch,
         units=outcomes.total(),
         outcomes={name: outcomes[name] for name in Outcome},
-        reasons=dict(reasons.most_common()),
+        reasons={name: count for name, count in reasons.most_common() if count},
         severities={name: severities[name] for name in (*SEVERITIES, UNNAMED)},
         sampled=sampled,
         found={name: found[name] for name in SEVERITIES},
+        looked_at=looked_at,
     )
 
 
@@ -104,19 +138,33 @@ def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level
     ]  # fmt: skip
 
 
-def _units(archive: Archive, batch: str) -> Iterator[tuple[Entry, str, str]]:
-    """Each unit's record with its outcome and reason after correction, by the index of batches."""
-    table = entries.c
-    mine = select(entries).where(table.batch == batch, table.kind == "unit").order_by(table.recorded_at, table.sequence)
+def _reviews(archive: Archive, batch: str) -> Iterator[tuple[Mapping[Any, Any], Review]]:
+    """Each of the batch's units that a person looked at, with the last review of it."""
+    latest = latest_reviews(archive, batch)
+    columns = ("station", "sequence", "hash", "batch", "kind", "details")
     with archive.reader() as connection:
-        first = connection.scalar(select(func.min(table.recorded_at)).where(table.batch == batch))
-        if first is None:
-            return
-        corrected: dict[str, Correction] = {}
-        events = select(table.details, table.reason).where(table.kind == "event", table.recorded_at >= first)
-        for row in connection.execute(events.order_by(table.recorded_at, table.sequence)).mappings():
-            corrected |= correction(dict(row))
-        for row in connection.execution_options(yield_per=1000).execute(mine).mappings():
-            entry = from_row(row)
-            outcome, reason = corrected.get(entry.name, (entry.outcome, entry.reason))
-            yield entry, str(outcome), str(reason)
+        rows = {(row["station"], row["sequence"]): row
+                for row in rows_at(connection, map(place_of, latest), *columns)}  # fmt: skip
+    for name, review in latest.items():
+        row = rows.get(place_of(name))
+        check_reviewed(review, row["hash"] if row else None)
+        if row and row["batch"] == batch and row["kind"] == "unit":
+            yield row, review
+
+
+def _corrected(connection: Connection, batch: str) -> dict[tuple[str, int], tuple[Mapping[Any, Any], Correction]]:
+    """The batch's units that a later event corrects, by their place: the unit's row and the last correction of it."""
+    table = entries.c
+    first = connection.scalar(select(func.min(table.recorded_at)).where(table.batch == batch))
+    events = select(table.details, table.reason).where(
+        table.kind == "event", table.recorded_at >= first, table.details.contains('"corrects":')
+    )
+    found: dict[str, Correction] = {}
+    for row in connection.execute(events.order_by(table.recorded_at, table.sequence)).mappings():
+        found |= correction(dict(row))
+    corrected: dict[tuple[str, int], tuple[Mapping[Any, Any], Correction]] = {}
+    for unit in rows_at(connection, (place_of(name) for name in found)):
+        if unit["batch"] == batch and unit["kind"] == "unit":
+            place = (unit["station"], unit["sequence"])
+            corrected[place] = unit, found[f"{unit['station']}/{unit['sequence']}"]
+    return corrected

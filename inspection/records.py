@@ -6,6 +6,7 @@ the entry before it) among them. Changing, removing, inserting or reordering ent
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from inspection.verdict import Outcome
 Kind = Literal["unit", "event"]
 Correction = tuple[str, str | None]
 GENESIS = "0" * 64
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what a database takes for one
 AUDIT = "audit"  # the chain of what people do that belongs to no station
 _HASHED = (
     "station", "sequence", "kind", "recorded_at", "unit", "batch", "product", "recipe", "package",
@@ -84,6 +86,12 @@ class Entry(Draft):
     def name(self) -> str:
         """How people and messages name it."""
         return f"{self.station}/{self.sequence}"
+
+
+def place_of(name: str) -> tuple[str, int]:
+    """Station and number in a record's name; number 0, which no record has, where it is no record's name."""
+    station, _, number = name.rpartition("/")
+    return station, int(number) if _NUMBER.fullmatch(number) else 0
 
 
 def utc_text(moment: datetime | None = None) -> str:

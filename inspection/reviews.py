@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from inspection.archive import Archive, reading
+from inspection.archive import Archive, reading, rows_at
 from inspection.errors import InspectionError
-from inspection.records import Draft, Entry, from_row
+from inspection.records import Draft, Entry, from_row, place_of
 from inspection.schema import entries
 
 REVIEW = "review"
-_NUMBER = re.compile(r"[0-9]{1,18}")  # what a database takes for one
 _NAME = re.compile(r"[^,;\s]+( +[^,;\s]+)*")
 _NO_DEFECT = ("", "good", "unsure")
 
@@ -45,9 +44,9 @@ class Review:
 
 def find_record(archive: Archive, record: str) -> Entry:
     """The record with this name (`station/sequence`). Raises RecordMissing and ArchiveFault."""
-    station, _, number = record.rpartition("/")
+    station, sequence = place_of(record)
     with reading(archive.folder):
-        entry = archive.get(station, int(number)) if station and _NUMBER.fullmatch(number) else None
+        entry = archive.get(station, sequence) if station and sequence else None
     if entry is None:
         raise RecordMissing(f"the archive has no record {record!r}; give one as station/number")
     return entry
@@ -82,22 +81,31 @@ def add_review(archive: Archive, record: str, labels: tuple[str, ...], reviewer:
 def reviewed(archive: Archive, batch: str | None = None) -> Iterator[tuple[Entry, Review]]:
     """Each unit's record that was reviewed, of one batch if it is named, with the last review of it, by station and
     number. Raises ReviewInvalid where a review is not of the record as it is."""
+    latest = latest_reviews(archive, batch)
+    with archive.reader() as connection:
+        found = {(row["station"], row["sequence"]): row for row in rows_at(connection, map(place_of, latest))}
+    for record, review in sorted(latest.items(), key=lambda item: place_of(item[0])):
+        row = found.get(place_of(record))
+        check_reviewed(review, row["hash"] if row else None)
+        assert row is not None
+        yield from_row(row), review
+
+
+def latest_reviews(archive: Archive, batch: str | None = None) -> dict[str, Review]:
+    """The last review of each unit that was reviewed, of one batch if it is named, by the name of the unit's record.
+    Raises ReviewInvalid for one that cannot be read."""
     table = entries.c
     query = select(entries).where(table.kind == "event", table.reason == REVIEW)
     query = query.where(table.batch == batch) if batch is not None else query
     with archive.reader() as connection:
         rows = connection.execute(query.order_by(table.recorded_at, table.sequence)).mappings().all()
-    latest = {review.record: review for review in (_review(from_row(row)) for row in rows)}
-    for record, review in sorted(latest.items(), key=lambda item: _place(item[0])):
-        entry = archive.get(*_place(record))
-        if entry is None or entry.hash != review.record_hash:
-            raise ReviewInvalid(f"{review.name} reviews {record} as it is not; run `inspection verify`")
-        yield entry, review
+    return {review.record: review for review in (_review(from_row(row)) for row in rows)}
 
 
-def _place(record: str) -> tuple[str, int]:
-    station, _, number = record.rpartition("/")
-    return station, int(number) if _NUMBER.fullmatch(number) else 0
+def check_reviewed(review: Review, hash_: str | None) -> None:
+    """Raises ReviewInvalid where the review is not of the record that has this hash now."""
+    if hash_ != review.record_hash:
+        raise ReviewInvalid(f"{review.name} reviews {review.record} as it is not; run `inspection verify`")
 
 
 def _review(entry: Entry) -> Review:

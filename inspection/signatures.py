@@ -22,6 +22,8 @@ from inspection.signing import SigningKey, signature_fits
 
 SIGNED = "signed"
 MEANINGS = ("reviewed", "approved", "released", "rejected", "responsible")
+# What decides on a product is for those who approve; whoever signs may say what they did themselves.
+_DECIDES = frozenset({"approved", "released", "rejected"})
 
 
 class SignatureRefused(InspectionError):
@@ -68,6 +70,13 @@ class Signer:
         return user
 
 
+def meanings_for(permissions: Collection[Permission]) -> tuple[str, ...]:
+    """What somebody's signature may mean."""
+    if Permission.SIGN not in permissions:
+        return ()
+    return tuple(one for one in MEANINGS if one not in _DECIDES or Permission.APPROVE in permissions)
+
+
 def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer, meaning: str, why: str) -> Entry:
     """Sign a record. Raises SignatureRefused, SignInRefused and ArchiveFault."""
     if meaning not in MEANINGS:
@@ -75,6 +84,9 @@ def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer,
     if not intact(entry):
         raise SignatureRefused(f"{entry.name} was changed: its hash does not fit its content; run `inspection verify`")
     user = signer.prove(Permission.SIGN, why)
+    if meaning not in meanings_for(user.permissions):
+        signer.sign_in.refused(user.name, f"may not sign as {meaning}", "signature", signer.address)
+        raise SignatureRefused(f"{user.name} may not sign as {meaning}: none of their roles permits to approve")
     if any(one.by == user.name and one.meaning == meaning for one in signatures_of(archive, entry)):
         raise SignatureRefused(f"{user.name} has signed {entry.name} as {meaning} already")
     details = signed_statement(key, user, entry.name, entry.hash, meaning, why)

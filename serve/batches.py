@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from inspection.archive import Archive
+from inspection.batch_account import STARTED, STOPPED
+from inspection.batch_list import find_batches
 from inspection.batch_totals import BatchMissing, batch_totals
 from inspection.errors import InspectionError
-from inspection.records import Draft, Entry, from_row
+from inspection.records import Draft, Entry
 from inspection.schema import entries, station_of_event
 from inspection.station import Station
 from inspection.verdict import Outcome
@@ -17,7 +19,6 @@ from inspection.verdict import Outcome
 if TYPE_CHECKING:
     from serve.service import Service
 
-STARTED, STOPPED = "batch_started", "batch_stopped"
 _DRAIN_S = 10.0
 
 
@@ -139,19 +140,17 @@ def _recorded(archive: Archive, batch: str) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def list_batches(archive: Archive, limit: int) -> list[dict[str, Any]]:
-    """Batches that were begun, the newest first: name, station, when, and what its end says. Raises ArchiveFault."""
-    table = entries.c
-    query = select(entries).where(table.kind == "event", table.reason.in_((STARTED, STOPPED)))
-    with archive.reader() as connection:
-        rows = connection.execute(query.order_by(table.recorded_at.desc()).limit(2 * limit)).mappings().all()
-    found: dict[str, dict[str, Any]] = {}
-    for entry in map(from_row, rows):
-        one = found.setdefault(str(entry.batch), {"batch": entry.batch, "station": entry.station, "stopped": None})
-        said = {"at": entry.recorded_at, "by": entry.details.get("by"), "record": entry.name}
-        if entry.reason == STARTED:
-            one["started"] = said
-        else:
-            counts = {key: entry.details.get(key) for key in ("counts", "reconciled")}
-            one["stopped"] = said | counts
-    return list(found.values())[:limit]
+def list_batches(archive: Archive, limit: int, text: str = "", before: str = "") -> list[dict[str, Any]]:
+    """Batches that were begun, the newest first: name, station, when, and what its end says. `key` is what `before` of
+    the next page is. Raises ArchiveFault."""
+    found = []
+    for one in find_batches(archive, text, before, limit):
+        more = {"counts": one.counts, "reconciled": one.reconciled}
+        stopped = _said(one.stopped) | more if one.stopped else None
+        found.append({"batch": one.batch, "station": one.station, "started": _said(one.started), "stopped": stopped,
+                      "key": one.key})  # fmt: skip
+    return found
+
+
+def _said(entry: Entry) -> dict[str, Any]:
+    return {"at": entry.recorded_at, "by": entry.details.get("by"), "record": entry.name}

@@ -23,7 +23,7 @@ MENU = (
     ("registry", "/registry", Permission.VIEW, "p"),
     ("audit", "/audit", Permission.AUDIT, "a"),
     ("users", "/users", Permission.ADMINISTER, "u"),
-    ("settings", "/settings", Permission.ADMINISTER, "s"),
+    ("settings", "/settings", Permission.AUDIT, "s"),
 )
 
 

@@ -46,9 +46,12 @@ BatchesDep = Annotated[Batches, Depends(_batches)]
 
 
 @router.get("", dependencies=[allow(Permission.VIEW)])
-def batches(archive: ArchiveDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
-    """Batches of this archive, the newest first."""
-    return list_batches(archive, limit)
+def batches(
+    archive: ArchiveDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    text: Annotated[str, Query(max_length=128)] = "", before: Annotated[str, Query(max_length=128)] = "",
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Batches of this archive, the newest first, whose name has `text` in it; `before` is the last one's `key`."""
+    return list_batches(archive, limit, text, before)
 
 
 @router.get("/{batch}", dependencies=[allow(Permission.VIEW)])

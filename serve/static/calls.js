@@ -16,7 +16,7 @@ export async function call(address, method = "GET", values = undefined) {
   } catch {
     throw new Error(t("base.no_connection"));
   }
-  const said = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
+  const said = answer.status !== 204 && answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (answer.ok) return said;
   if (said?.code === "not_signed_in" || said?.code === "password_expired") toSignIn();
   throw Object.assign(new Error(said?.detail || t("base.failed")), { code: said?.code });

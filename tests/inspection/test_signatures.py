@@ -144,6 +144,13 @@ def test_a_signature_by_another_key_than_the_trusted_or_written_twice_does_not_h
     ]
 
 
+@pytest.mark.parametrize("meaning", ["approved", "released", "rejected"])
+def test_who_does_not_approve_decides_on_nothing_by_signature(archive: Archive, meaning: str) -> None:
+    with pytest.raises(SignatureRefused, match="none of their roles permits to approve"):
+        sign(archive, meaning=meaning)
+    assert signatures_of(archive, entry(archive)) == []
+
+
 def test_signing_by_the_command_line(archive: Archive, inspection: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = (
         "sign",

@@ -70,7 +70,7 @@ def batch_totals(archive: Archive, batch: str) -> BatchTotals:
     outcomes, reasons, severities = Counter[str](), Counter[str](), Counter[str]()
     sampled, found = 0, Counter[str]()
     with reading(archive.folder):
-        seen = {review.record: review.labels for _, review in reviewed(archive, batch)}
+        seen = {review.record: review.found for _, review in reviewed(archive, batch)}
         for entry, outcome, reason in _units(archive, batch):
             outcomes[outcome] += 1
             reasons[reason] += 1

@@ -30,6 +30,7 @@ from serve.routes import (
     open_id,
     records,
     registry,
+    reviews,
     session,
     signatures,
 )
@@ -41,8 +42,8 @@ OPEN = frozenset({
     ("GET", "/open-id/start"), ("GET", "/open-id/finish"),
 })  # fmt: skip
 _ROUTERS = (
-    live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
-    session.router, accounts.router, audit.router, registry.router, batches.router,
+    live.router, inspect.router, records.router, reviews.router, signatures.router, control.router, cameras.router,
+    metrics.router, session.router, accounts.router, audit.router, registry.router, batches.router,
     open_id.router,
     *PAGES,
 )  # fmt: skip

@@ -25,6 +25,7 @@ from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
 from serve.logs import log
 from serve.metrics import LineMetrics
+from serve.normals import Normals
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
 from serve.tally import Tally
@@ -65,7 +66,7 @@ class Service:
         self._signer: HeadSigner | None = None
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
-        self.metrics, self.batches = LineMetrics(), Batches(self)
+        self.metrics, self.batches, self.normals = LineMetrics(), Batches(self), Normals()
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:

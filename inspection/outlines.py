@@ -8,7 +8,7 @@ from inspection.verdict import Limits
 
 Polygon = list[tuple[float, float]]
 _LONGEST = 512  # pixels of the grid that outlines are drawn on
-_TOLERANCE = 0.75  # of these pixels, that a simplified outline may be off
+_TOLERANCE = 0.5  # of half a pixel of it, that a simplified outline may be off
 _MOST = 200
 
 

@@ -161,6 +161,14 @@ def newest_batches(archive: Archive, limit: int = 30) -> list[str]:
     return list(dict.fromkeys(batch for _, batch in sorted(names, reverse=True)))[:limit]
 
 
+def product_of(archive: Archive, batch: str | None) -> str | None:
+    """The product of a batch's newest record, by the index of batches; None where it has none."""
+    table = entries.c
+    query = select(table.product).where(table.batch.is_(None) if batch is None else table.batch == batch)
+    with archive.reader() as connection:
+        return connection.scalar(query.order_by(table.recorded_at.desc()).limit(1))
+
+
 def labels_used(archive: Archive, product: str | None, newest: int = 500) -> list[str]:
     """Names of defects in the newest reviews of a product, the most frequent first, by the index of events."""
     table = entries.c

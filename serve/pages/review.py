@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
-from inspection.review_queue import Order, QueueUnit, State, Which, batch_units, is_open, newest_batches
+from inspection.review_queue import Order, QueueUnit, State, Which, batch_units, is_open, newest_batches, product_of
 from inspection.second_review import agreement_of, disagreement, pair
 from serve.authentication import Who
 from serve.deps import Allowed, ServiceDep
@@ -18,7 +18,7 @@ from serve.unit_view import choices
 router = APIRouter(tags=["pages"], include_in_schema=False)
 Reader = Annotated[Who, Depends(Allowed(Permission.VIEW))]
 Batch = Annotated[str | None, Query(max_length=128)]
-_LOOKED_THROUGH = 6  # batches, for one that has something to decide
+_LOOKED_THROUGH = 4  # batches, for one that has something to decide
 
 
 @router.get("/review", response_class=HTMLResponse)
@@ -31,10 +31,8 @@ def show(
     running = service.status()["batch"]
     batches = list(dict.fromkeys([*([running] if running else []), *batches]))
     if batch is None:
-        batch, units = _default(service.archive, batches, who)
-    else:
-        units = batch_units(service.archive, batch or None)
-    product = units[0].product if units else service.line.recipe.product
+        batch = _default(service.archive, batches, who)
+    product = product_of(service.archive, batch or None) or service.line.recipe.product
     return page(
         request, service, who, "review", scripted=("review", "viewer"), batch=batch, batches=batches, running=running,
         which=which, order=order, state=state, choices=choices(service, product), share=share_of(service.archive),
@@ -60,13 +58,10 @@ def _theirs(unit: QueueUnit, who: Who) -> bool:
     return any(one.reviewer == who.name for one in unit.reviews)
 
 
-def _default(archive: Archive, batches: list[str], who: Who) -> tuple[str, list[QueueUnit]]:
+def _default(archive: Archive, batches: list[str], who: Who) -> str:
     """The first batch, the running one before the others, in which something waits for this person; else the first."""
     share = share_of(archive)
-    first: tuple[str, list[QueueUnit]] | None = None
     for name in batches[:_LOOKED_THROUGH]:
-        units = batch_units(archive, name)
-        if any(is_open(unit, who.name, share) for unit in units):
-            return name, units
-        first = first or (name, units)
-    return first or ("", batch_units(archive, None))
+        if any(is_open(unit, who.name, share) for unit in batch_units(archive, name)):
+            return name
+    return batches[0] if batches else ""

@@ -8,13 +8,14 @@ from sqlalchemy import select
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
-from inspection.records import Entry
+from inspection.records import Entry, intact
 from inspection.schema import entries
 from inspection.second_review import disagreement
 from inspection.signatures import signatures_of
 from serve.authentication import Who
 from serve.deps import Allowed, EntryDep, ServiceDep
 from serve.pages.page import fragment, page
+from serve.routes.reviews import refuse_withheld
 from serve.unit_view import choices, unit_view
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
@@ -26,15 +27,17 @@ def show(request: Request, service: ServiceDep, entry: EntryDep, who: Reader) ->
     """The page of a unit, or of an event."""
     beside = {key: neighbour(service.archive, entry, key) for key in ("before", "after")}
     if entry.kind != "unit":
+        refuse_withheld(service.archive, entry, who)
         signed = signatures_of(service.archive, entry)
-        return page(request, service, who, "event", entry=entry, beside=beside, signatures=signed)
+        return page(request, service, who, "event", entry=entry, beside=beside, signatures=signed,
+                    intact=intact(entry))  # fmt: skip
     view = unit_view(service, entry, who)
     settling = not view["withheld"] and disagreement(view["reviews"]) is not None
     may_settle = settling and Permission.APPROVE in who.permissions and not view["mine"]
     return page(
         request, service, who, "unit", scripted=("unit", "review", "viewer"), view=view, entry=entry, beside=beside,
         choices=choices(service, entry.product, [one["name"] for one in view["classes"]]), settling=settling,
-        may_settle=may_settle,
+        may_settle=may_settle, intact=intact(entry),
     )  # fmt: skip
 
 

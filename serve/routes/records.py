@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from PIL import Image
 
 from inspection.accounts.roles import Permission
@@ -17,14 +17,17 @@ from inspection.record_findings import deciding_limits
 from inspection.records import Entry, intact
 from inspection.signatures import signatures_of
 from inspection.verdict import Limits, Outcome
-from serve.deps import EntryDep, ServiceDep, allow
+from serve.authentication import Who
+from serve.deps import Allowed, EntryDep, ServiceDep, allow
 from serve.descriptions import describe_entry
 from serve.normals import golden_frame
 from serve.problems import Problem
+from serve.routes.reviews import refuse_withheld, withheld
 from serve.service import Service
 
 router = APIRouter(prefix="/api/records", tags=["records"], dependencies=[allow(Permission.VIEW)])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
+Reader = Annotated[Who, Depends(Allowed(Permission.VIEW))]
 Frame = Annotated[int, Query(ge=0)]
 _LAYER_PX = 512
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff",
@@ -37,17 +40,20 @@ _FRESH = {"Cache-Control": "no-cache"}
 @router.get("")
 def list_records(
     service: ServiceDep,
+    who: Reader,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     kind: Literal["unit", "event"] = "unit",
     outcome: Outcome | None = None,
 ) -> list[dict[str, Any]]:
-    """The newest records first."""
-    return [describe_entry(entry) for entry in service.archive.latest(limit, kind=kind, outcome=outcome)]
+    """The newest records first; without the decisions of others on units that who asks is to decide on blind."""
+    found = service.archive.latest(limit, kind=kind, outcome=outcome)
+    return [describe_entry(entry) for entry in found if not withheld(service.archive, entry, who)]
 
 
 @router.get("/{station}/{sequence}")
-def read_record(service: ServiceDep, entry: EntryDep) -> dict[str, Any]:
+def read_record(service: ServiceDep, entry: EntryDep, who: Reader) -> dict[str, Any]:
     """One record, with its signatures, and whether its content is what its hash says."""
+    refuse_withheld(service.archive, entry, who)
     signatures = [vars(one) for one in signatures_of(service.archive, entry)]
     return describe_entry(entry) | {"intact": intact(entry), "signatures": signatures}
 

@@ -23,7 +23,7 @@ from inspection.review_queue import (
     reviews_of,
     second_reviews,
 )
-from inspection.reviews import Decision, RecordMissing, Review, ReviewInvalid, add_review
+from inspection.reviews import REVIEW, Decision, RecordMissing, Review, ReviewInvalid, add_review, find_record
 from inspection.second_review import agreement_of, change_share, concealed, disagreement, pair, read_share
 from serve.authentication import Who
 from serve.deps import Allowed, ArchiveDep, EntryDep, allow
@@ -156,6 +156,22 @@ def share_of(archive: Archive) -> float:
     """The share of reviewed units that a second person looks at."""
     with archive.reader() as connection:
         return read_share(connection)
+
+
+def withheld(archive: Archive, event: Entry, who: Who) -> bool:
+    """Whether this is the record of another's decision on a unit that this person is to decide on without it."""
+    if event.kind != "event" or event.reason != REVIEW or event.details.get("reviewer") == who.name:
+        return False
+    if Permission.REVIEW not in who.permissions:
+        return False
+    return visible_reviews(archive, find_record(archive, str(event.details.get("reviews"))), who)[2]
+
+
+def refuse_withheld(archive: Archive, event: Entry, who: Who) -> None:
+    """Raises Problem for such a record."""
+    if withheld(archive, event, who):
+        unit = event.details["reviews"]
+        raise Problem(403, "withheld", f"{who.name} is to decide on {unit} without knowing what others decided")
 
 
 def visible_reviews(archive: Archive, entry: Entry, who: Who) -> tuple[list[Review], list[Entry], bool]:

@@ -18,7 +18,7 @@ function decideOn(place, picture) {
     form.enable(false);
     try {
       const more = settles ? { settles } : { after: picture.last };
-      await call(document.querySelector("[data-call]").dataset.call, "POST", { ...values, ...more });
+      await call(document.querySelector(".desk").dataset.decides, "POST", { ...values, ...more });
       location.reload();
     } catch (error) {
       form.fault(error.message);

@@ -125,7 +125,7 @@ def test_a_second_look_is_blind_and_a_disagreement_is_settled_by_quality(reviewi
         assert queued(grace)[0] == name
         for address in (f"{path}/reviews", f"/records/{name}/panel", f"/records/{name}"):
             told = grace.get(address).raise_for_status().text
-            assert "plain" not in told and "ada" not in told, address
+            assert "plain" not in told and "ada," not in told and '"ada"' not in told, address
         for address in (f"/api/records/{first['review']}", f"/records/{first['review']}"):
             assert grace.get(address).status_code == 403
         assert "plain" in ada.get(f"/records/{name}/panel").text

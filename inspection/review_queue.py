@@ -25,6 +25,8 @@ Order = Literal["undecided", "worst"]
 State = Literal["open", "decided"]
 WITHOUT_BATCH_DAYS = 7  # of units of no batch, which never end
 _DECIDED_BY_CLASSIFIER = f'"decided_by":"{CLASSIFIER}"'
+_BLIND = '"blind":true'
+_AT_ONCE = 500
 _CORRECTS = '"corrects":'
 _NEWEST = 2000
 
@@ -181,15 +183,26 @@ def labels_used(archive: Archive, product: str | None, newest: int = 500) -> lis
     return sorted(counts, key=lambda label: (-counts[label], label))
 
 
-def second_reviews(archive: Archive, since: str) -> list[list[Review]]:
-    """All reviews of each unit that was decided on since a time (UTC, ISO 8601), by the index of events."""
+def second_reviews(archive: Archive, since: str, newest: int = 2000) -> list[list[Review]]:
+    """All reviews of each unit that a second person looked at since a time (UTC, ISO 8601), the `newest` at most: those
+    looks by the index of events, the units' other reviews by the index of units."""
     table = entries.c
-    query = select(entries).where(table.kind == "event", table.reason == REVIEW, table.recorded_at >= since)
+    looks = select(table.details, table.unit).where(
+        table.kind == "event", table.reason == REVIEW, table.recorded_at >= since, table.details.contains(_BLIND)
+    )
     found: dict[str, list[Review]] = {}
     with archive.reader() as connection:
-        for row in connection.execute(query.order_by(table.recorded_at, table.sequence)).mappings():
-            review = read_review(from_row(row))
-            found.setdefault(review.record, []).append(review)
+        rows = connection.execute(looks.order_by(table.recorded_at.desc()).limit(newest)).all()
+        wanted = {json.loads(details)["reviews"] for details, _ in rows}
+        units = sorted({unit for _, unit in rows})
+        for first in range(0, len(units), _AT_ONCE):
+            of_units = select(entries).where(table.unit.in_(units[first : first + _AT_ONCE]))
+            for row in connection.execute(of_units.order_by(table.recorded_at, table.sequence)).mappings():
+                if row["kind"] != "event" or row["reason"] != REVIEW:
+                    continue
+                review = read_review(from_row(row))
+                if review.record in wanted:
+                    found.setdefault(review.record, []).append(review)
     return list(found.values())
 
 

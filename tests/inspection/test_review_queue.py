@@ -278,7 +278,12 @@ def test_the_queue_is_read_by_the_index_of_batches(batch: str | None, large: Arc
 def test_other_look_ups_of_a_review_are_quick(large: Archive) -> None:
     entry = large.get("s", 20_000)
     assert entry is not None
-    for look in (lambda: reviews_of(large, entry), lambda: newest_batches(large), lambda: labels_used(large, "vial")):
+    for look in (
+        lambda: reviews_of(large, entry),
+        lambda: newest_batches(large),
+        lambda: labels_used(large, "vial"),
+        lambda: second_reviews(large, "2000"),
+    ):
         began = time.perf_counter()
         look()
         assert time.perf_counter() - began < 0.3

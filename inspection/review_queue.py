@@ -163,12 +163,18 @@ def newest_batches(archive: Archive, limit: int = 30) -> list[str]:
     return list(dict.fromkeys(batch for _, batch in sorted(names, reverse=True)))[:limit]
 
 
-def product_of(archive: Archive, batch: str | None) -> str | None:
-    """The product of a batch's newest record, by the index of batches; None where it has none."""
+def product_of(archive: Archive, batch: str | None) -> tuple[str | None, list[str]]:
+    """The product of a batch, and the defects that its packages know, as its newest records say, by the index of
+    batches; None and nothing where it has none."""
     table = entries.c
-    query = select(table.product).where(table.batch.is_(None) if batch is None else table.batch == batch)
+    query = select(table.product, table.details).where(
+        table.batch.is_(None) if batch is None else table.batch == batch, table.kind == "unit"
+    )
     with archive.reader() as connection:
-        return connection.scalar(query.order_by(table.recorded_at.desc()).limit(1))
+        rows = connection.execute(query.order_by(table.recorded_at.desc()).limit(20)).all()
+    details = [json.loads(row.details) for row in rows]
+    classes = [name for one in details for part in (one, one.get(CLASSIFIER) or {}) for name in part.get("classes", {})]
+    return next((row.product for row in rows if row.product), None), list(dict.fromkeys(classes))
 
 
 def labels_used(archive: Archive, product: str | None, newest: int = 500) -> list[str]:

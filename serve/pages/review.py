@@ -32,10 +32,10 @@ def show(
     batches = list(dict.fromkeys([*([running] if running else []), *batches]))
     if batch is None:
         batch = _default(service.archive, batches, who)
-    product = product_of(service.archive, batch or None) or service.line.recipe.product
+    product, classes = product_of(service.archive, batch or None)
     return page(
         request, service, who, "review", scripted=("review", "viewer"), batch=batch, batches=batches, running=running,
-        which=which, order=order, state=state, choices=choices(service, product), share=share_of(service.archive),
+        which=which, order=order, state=state, choices=choices(service, product or service.line.recipe.product, classes), share=share_of(service.archive),
     )  # fmt: skip
 
 

@@ -33,9 +33,10 @@ def show(
     if batch is None:
         batch = _default(service.archive, batches, who)
     product, classes = product_of(service.archive, batch or None)
+    keys = choices(service, product or service.line.recipe.product, classes)
     return page(
         request, service, who, "review", scripted=("review", "viewer"), batch=batch, batches=batches, running=running,
-        which=which, order=order, state=state, choices=choices(service, product or service.line.recipe.product, classes), share=share_of(service.archive),
+        which=which, order=order, state=state, choices=keys, share=share_of(service.archive),
     )  # fmt: skip
 
 

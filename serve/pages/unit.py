@@ -23,7 +23,7 @@ Reader = Annotated[Who, Depends(Allowed(Permission.VIEW))]
 
 
 @router.get("/records/{station}/{sequence}", response_class=HTMLResponse)
-def show(request: Request, service: ServiceDep, entry: EntryDep, who: Reader) -> HTMLResponse:
+def show(request: Request, service: ServiceDep, who: Reader, entry: EntryDep) -> HTMLResponse:
     """The page of a unit, or of an event."""
     beside = {key: neighbour(service.archive, entry, key) for key in ("before", "after")}
     if entry.kind != "unit":
@@ -42,7 +42,7 @@ def show(request: Request, service: ServiceDep, entry: EntryDep, who: Reader) ->
 
 
 @router.get("/records/{station}/{sequence}/panel", response_class=HTMLResponse)
-def show_panel(request: Request, service: ServiceDep, entry: EntryDep, who: Reader) -> HTMLResponse:
+def show_panel(request: Request, service: ServiceDep, who: Reader, entry: EntryDep) -> HTMLResponse:
     """What the review queue shows of a unit beside its pictures, and where these are."""
     view = unit_view(service, entry, who)
     return fragment(request, "_unit_panel", view=view, entry=entry, in_queue=True)

@@ -80,13 +80,13 @@ def _described(unit: QueueUnit, state: State) -> dict[str, Any]:
 
 
 @router.get("/records/{station}/{sequence}/reviews")
-def read_reviews(archive: ArchiveDep, entry: EntryDep, who: Reader) -> list[dict[str, Any]]:
+def read_reviews(who: Reader, archive: ArchiveDep, entry: EntryDep) -> list[dict[str, Any]]:
     """What people decided on a unit, the oldest first. Who is to look at it blind sees only their own."""
     return [asdict(one) for one in visible_reviews(archive, entry, who)[0]]
 
 
 @router.post("/records/{station}/{sequence}/review", status_code=201)
-def decide(asked: Decided, archive: ArchiveDep, entry: EntryDep, who: Reviewer) -> dict[str, Any]:
+def decide(asked: Decided, who: Reviewer, archive: ArchiveDep, entry: EntryDep) -> dict[str, Any]:
     """Decide on a unit, durably. 409 where somebody decided meanwhile, 422 for what is no decision. Whether it is a
     blind second review follows from the unit and from who asks, and is on record."""
     with _ONE_BY_ONE:

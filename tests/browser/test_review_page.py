@@ -22,7 +22,7 @@ from tests.people import PASSWORD, people
 from tests.serve.serving import Running, running, wait_for, write_recipe
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Dialog, Route
+    from playwright.sync_api import Browser, Dialog, Locator, Route
 
 pytestmark = pytest.mark.timeout(400)
 UNITS = 52
@@ -107,6 +107,12 @@ def all_recorded(look: Look) -> None:
     body(look, "[data-waiting='0']")
 
 
+def moved(pane: "Locator") -> list[float]:
+    """Scale and place of a pane."""
+    read = "pane => { const at = new DOMMatrix(getComputedStyle(pane).transform); return [at.a, at.e, at.f]; }"
+    return [float(value) for value in pane.evaluate(read)]
+
+
 def review_fifty(look: Look, what: str) -> None:
     """Decide on 50 units, each as soon as a person can have looked at it, and say how long the next picture took."""
     left = int(look.text("#done").split(" of ")[1].split()[0])
@@ -165,24 +171,21 @@ def test_a_unit_is_looked_at_closely(reviewing: Running, browser: "Browser", scr
         # zoom: both pictures as one, and the whole resolution
         look.press("+ + +")
         page.locator("[data-stage=own] img[data-full]").wait_for()
-        scales = [one.evaluate("pane => new DOMMatrix(getComputedStyle(pane).transform).a") for one in (own, normal)]
-        assert scales[0] > 1.5 and scales[0] == pytest.approx(scales[1])
-        box = own.bounding_box()
+        wait_for(lambda: moved(own)[0] > 1.5 and moved(own) == pytest.approx(moved(normal)))
+        before = moved(own)
         page.mouse.move(500, 400)
         page.mouse.down()
         page.mouse.move(540, 430)
         page.mouse.up()
-        assert own.bounding_box() != box
-        moves = [one.evaluate("pane => new DOMMatrix(getComputedStyle(pane).transform).e") for one in (own, normal)]
-        assert moves[0] == pytest.approx(moves[1], abs=1)
+        wait_for(lambda: moved(own) != before and moved(own) == pytest.approx(moved(normal), abs=1))
         page.screenshot(path=screenshots / "review-zoomed.png")
         look.press("0")
-        assert look.text("[data-says=zoom]").startswith("1.0")
+        page.locator("[data-says=zoom]", has_text="1.0").wait_for()
         # heatmap and outlines
-        opacity = "over => getComputedStyle(over).opacity"
-        assert page.locator(".over").evaluate(opacity) == "0.6"
+        opacity = "over => Number(getComputedStyle(over).opacity)"
+        assert page.locator(".over").evaluate(opacity) == 0.6
         look.press("h o")
-        assert page.locator(".over").evaluate(opacity) == "0"
+        assert page.locator(".over").evaluate(opacity) == 0
         assert not page.locator("[data-stage=own] svg").is_visible()
         look.press("h o")
         # frames: the worst first

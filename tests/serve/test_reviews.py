@@ -13,6 +13,7 @@ from PIL import Image
 
 from inspection.frames import decode_frame
 from inspection.heatmap import decode_heatmap, overlay
+from inspection.outlines import outlines
 from inspection.record_findings import deciding_limits
 from inspection.reviews import find_record
 from inspection.second_review import change_share, sampled
@@ -185,8 +186,8 @@ def test_the_layer_over_the_frame_is_the_overlay(reviewing: Running) -> None:
     laid = pixels * (1 - weight) + layer[:, :, :3] * weight
     assert np.abs(laid - overlay(pixels, heatmap, limits, opacity=1.0)).mean() < 2.5
     found = reviewing.client.get(f"/api/records/{entry.name}/outlines").raise_for_status().json()
-    assert set(found) == {"review", "reject"}
-    assert bool(found["reject"]) is bool(heatmap.max() > limits.reject_limit * 1.3)
+    drawn = outlines(heatmap, limits, heatmap.shape[1] / heatmap.shape[0])
+    assert found == {limit: [[list(point) for point in of] for of in polygons] for limit, polygons in drawn.items()}
 
 
 def test_what_a_unit_should_look_like(reviewing: Running, person: Person) -> None:

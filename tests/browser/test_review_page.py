@@ -199,7 +199,7 @@ def test_a_unit_is_looked_at_closely(reviewing: Running, browser: "Browser", scr
         page.keyboard.type("from the left")
         look.press("Enter r")
         page.locator("#place", has_text="Unit 2").wait_for()
-        assert "too late" in look.text("#panel") and "No score" in look.text("#panel")
+        assert "too late" in look.text("#panel") and "Score –" in look.text("#panel")
         all_recorded(look)
         # back to it, and decided anew: both stay, the later one counts
         look.press("p")

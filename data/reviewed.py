@@ -26,9 +26,10 @@ class Exported:
 
 
 def export_reviewed(archive: Archive, out: Path) -> Exported:
-    """Write every reviewed unit's image into `out`, with `labels.csv` (the `table` layout) and `provenance.jsonl`: for
-    each image its unit's record and review, with the hashes that bind them to the archive's chain. Of a unit with
-    several frames the one with the highest score is taken.
+    """Write the image of every unit that a reviewer could judge into `out`, with `labels.csv` (the `table` layout) and
+    `provenance.jsonl`: for each image its unit's record and review, with the hashes that bind them to the archive's
+    chain. A defect that was not named is labelled `unnamed`. Of a unit with several frames the one with the highest
+    score is taken.
 
     Raises BadUsage, OutputExists, DatasetMissing where nothing was reviewed, LabelsDiffer where reviews of the same
     image disagree, and ArchiveFault, ReviewInvalid, ImageMissing and ImageChanged.
@@ -39,14 +40,14 @@ def export_reviewed(archive: Archive, out: Path) -> Exported:
     chosen: dict[str, tuple[Entry, Review]] = {}
     without = 0
     with reading(archive.folder):
-        found = list(reviewed(archive))
+        found = [(entry, review) for entry, review in reviewed(archive) if review.found is not None]
     for entry, review in found:
         frame = _shown(entry)
         if frame is None or frame.image is None:
             without += 1
             continue
         _, first = chosen.setdefault(frame.image, (entry, review))
-        if first.labels != review.labels:
+        if first.found != review.found:
             raise LabelsDiffer(
                 f"{first.record} ({_label(first)}) and {review.record} ({_label(review)}) show the same image; review "
                 "them again"
@@ -75,7 +76,7 @@ def _shown(entry: Entry) -> FrameRecord | None:
 
 
 def _label(review: Review) -> str:
-    return ";".join(review.labels) or GOOD
+    return ";".join(review.found or ()) or GOOD
 
 
 def _provenance(entry: Entry, review: Review) -> dict[str, object]:

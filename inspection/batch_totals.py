@@ -14,7 +14,7 @@ from inspection.errors import InspectionError
 from inspection.manifest import Severity
 from inspection.record_findings import SEVERITIES, UNNAMED, unit_severity, worst_severity
 from inspection.records import Correction, correction, place_of
-from inspection.reviews import Review, check_reviewed, latest_reviews
+from inspection.reviews import Review, check_reviewed, counting_reviews
 from inspection.sampling import Level, SamplingPlan, sampling_plan
 from inspection.schema import entries
 from inspection.verdict import Outcome
@@ -111,9 +111,9 @@ def batch_totals(archive: Archive, batch: str) -> BatchTotals:
     for row, review in _reviews(archive, batch):
         if (row["station"], row["sequence"]) in stopped:
             looked_at += 1
-        else:
+        elif review.found is not None:
             sampled += 1
-            found.update([worst_severity(json.loads(row["details"]), review.labels)] if review.labels else [])
+            found.update([worst_severity(json.loads(row["details"]), review.found)] if review.found else [])
     return BatchTotals(
         batch=batch,
         units=outcomes.total(),
@@ -139,8 +139,8 @@ def acceptance(totals: BatchTotals, aqls: Mapping[Severity, float], level: Level
 
 
 def _reviews(archive: Archive, batch: str) -> Iterator[tuple[Mapping[Any, Any], Review]]:
-    """Each of the batch's units that a person looked at, with the last review of it."""
-    latest = latest_reviews(archive, batch)
+    """Each of the batch's units that a person looked at, with the review of it that counts."""
+    latest = counting_reviews(archive, batch)
     columns = ("station", "sequence", "hash", "batch", "kind", "details")
     with archive.reader() as connection:
         rows = {(row["station"], row["sequence"]): row

@@ -34,12 +34,26 @@ def overlay(pixels: Pixels, heatmap: Heatmap, limits: Limits, opacity: float = 0
 
     The scale belongs to the limits, not to the picture, so the same colour means the same score on every picture.
     """
-    large = enlarge(heatmap, pixels.shape[0], pixels.shape[1])
+    colours, weight = _coloured(heatmap, limits, pixels.shape[0], pixels.shape[1])
+    weight = opacity * weight[:, :, None]
+    return np.asarray(pixels * (1 - weight) + colours * weight, dtype=np.uint8)
+
+
+def drawn_alone(heatmap: Heatmap, limits: Limits, width: int) -> bytes:
+    """The map `[h, w]` alone as a transparent PNG of that width: laid over the frame, it shows what `overlay` does."""
+    height = max(1, round(width * heatmap.shape[0] / heatmap.shape[1]))
+    colours, weight = _coloured(heatmap, limits, height, width)
+    alpha = np.rint(weight * 255).astype(np.uint8)
+    return cv2.imencode(".png", np.dstack([colours[:, :, ::-1], alpha]), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _coloured(heatmap: Heatmap, limits: Limits, height: int, width: int) -> tuple[Pixels, NDArray[np.float64]]:
+    """Colours `[height, width, 3]` and how strongly they show, 0 to 1."""
+    large = enlarge(heatmap, height, width)
     reject = max(limits.reject_limit, 1e-12)
     strength = np.interp(large, [_CLEAR_BELOW * limits.review_limit, reject, _STRONGEST_AT * reject], [0.0, 0.5, 1.0])
     colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
-    weight = (opacity * np.minimum(1.0, strength * 2))[:, :, None]
-    return np.asarray(pixels * (1 - weight) + colours * weight, dtype=np.uint8)
+    return np.asarray(colours, dtype=np.uint8), np.minimum(1.0, strength * 2)
 
 
 def encode_heatmap(heatmap: Heatmap) -> bytes:

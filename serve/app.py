@@ -32,6 +32,7 @@ from serve.routes import (
     registry,
     registry_drafts,
     registry_what_if,
+    reviews,
     session,
     signatures,
     trends,
@@ -44,8 +45,8 @@ OPEN = frozenset({
     ("GET", "/open-id/start"), ("GET", "/open-id/finish"),
 })  # fmt: skip
 _ROUTERS = (
-    live.router, inspect.router, records.router, signatures.router, control.router, cameras.router, metrics.router,
-    session.router, accounts.router, audit.router, registry.router, batches.router,
+    live.router, inspect.router, records.router, reviews.router, signatures.router, control.router, cameras.router,
+    metrics.router, session.router, accounts.router, audit.router, registry.router, batches.router,
     open_id.router, trends.router, registry_drafts.router, registry_what_if.router,
     *PAGES,
 )  # fmt: skip

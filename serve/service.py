@@ -25,6 +25,7 @@ from serve.line import Line
 from serve.live import LiveEvent, LiveEvents
 from serve.logs import log
 from serve.metrics import LineMetrics
+from serve.normals import Normals
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
 from serve.tally import Tally
@@ -67,6 +68,7 @@ class Service:
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
         self.metrics, self.batches, self.trend = LineMetrics(), Batches(self), LiveTrend()
+        self.normals = Normals()
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:

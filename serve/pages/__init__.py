@@ -13,11 +13,12 @@ from serve.pages import (
     settings,
     sign_in,
     trends,
+    unit,
     users,
 )
 
 ROUTERS = (
-    live.router, review.router, records.router, trends.router, batches.router,
+    live.router, review.router, records.router, unit.router, trends.router, batches.router,
     registry_compare.router, registry_editors.router, registry.router, audit.router,
     users.router, settings.router, account.router, sign_in.router,
 )  # fmt: skip

@@ -5,24 +5,31 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from PIL import Image
 
 from inspection.accounts.roles import Permission
 from inspection.frames import Pixels, decode_frame, encode_png
-from inspection.heatmap import decode_heatmap, overlay
+from inspection.heatmap import Heatmap, decode_heatmap, drawn_alone, overlay
 from inspection.image_store import ImageChanged, ImageMissing, ImagesUnreachable
+from inspection.outlines import Polygon, outlines
 from inspection.record_findings import deciding_limits
 from inspection.records import Entry, intact
 from inspection.signatures import signatures_of
-from inspection.verdict import Outcome
-from serve.deps import EntryDep, ServiceDep, allow
+from inspection.verdict import Limits, Outcome
+from serve.authentication import Who
+from serve.deps import Allowed, EntryDep, ServiceDep, allow
 from serve.descriptions import describe_entry
+from serve.normals import golden_frame
 from serve.problems import Problem
+from serve.routes.reviews import refuse_withheld, withheld
 from serve.service import Service
 
 router = APIRouter(prefix="/api/records", tags=["records"], dependencies=[allow(Permission.VIEW)])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
+Reader = Annotated[Who, Depends(Allowed(Permission.VIEW))]
+Frame = Annotated[int, Query(ge=0)]
+_LAYER_PX = 512
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp": "image/webp", ".tiff": "image/tiff",
           ".jxl": "image/jxl"}  # fmt: skip
 _SHOWN_AS_THEY_ARE = {"image/png", "image/jpeg"}
@@ -33,25 +40,26 @@ _FRESH = {"Cache-Control": "no-cache"}
 @router.get("")
 def list_records(
     service: ServiceDep,
+    who: Reader,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     kind: Literal["unit", "event"] = "unit",
     outcome: Outcome | None = None,
 ) -> list[dict[str, Any]]:
-    """The newest records first."""
-    return [describe_entry(entry) for entry in service.archive.latest(limit, kind=kind, outcome=outcome)]
+    """The newest records first; without the decisions of others on units that who asks is to decide on blind."""
+    found = service.archive.latest(limit, kind=kind, outcome=outcome)
+    return [describe_entry(entry) for entry in found if not withheld(service.archive, entry, who)]
 
 
 @router.get("/{station}/{sequence}")
-def read_record(service: ServiceDep, entry: EntryDep) -> dict[str, Any]:
+def read_record(service: ServiceDep, entry: EntryDep, who: Reader) -> dict[str, Any]:
     """One record, with its signatures, and whether its content is what its hash says."""
+    refuse_withheld(service.archive, entry, who)
     signatures = [vars(one) for one in signatures_of(service.archive, entry)]
     return describe_entry(entry) | {"intact": intact(entry), "signatures": signatures}
 
 
 @router.get("/{station}/{sequence}/image", response_class=Response)
-def read_image(
-    service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
-) -> Response:
+def read_image(service: ServiceDep, entry: EntryDep, frame: Frame = 0, width: Width = None) -> Response:
     """The image as it was recorded, byte for byte; with `width`, a picture for a page, no wider than that."""
     kept = entry.frames[frame] if frame < len(entry.frames) else None
     small = bool(width and kept and kept.thumbnail and not kept.image)
@@ -69,16 +77,50 @@ def read_image(
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)
 def read_heatmap(
-    service: ServiceDep, entry: EntryDep, frame: Annotated[int, Query(ge=0)] = 0, width: Width = None
-) -> Response:
-    """The heatmap over the image, in the colours of the limits that were applied: a PNG; with `width`, as the image."""
+    service: ServiceDep, entry: EntryDep, frame: Frame = 0, width: Width = None,
+    layer: Annotated[bool, Query(description="The heatmap alone, to be laid over the image.")] = False,
+) -> Response:  # fmt: skip
+    """The heatmap over the image, in the colours of the limits that were applied: a PNG; with `width`, as the image.
+    With `layer`, it alone as a transparent PNG, `width` pixels wide (512 without it)."""
+    if layer:
+        shown = drawn_alone(*_heatmap(service, entry, frame), width or _LAYER_PX)
+        return Response(shown, media_type="image/png", headers=_FRESH)
     image_name, image = _stored(service, entry, frame, "image")
-    heatmap_name, heatmap = _stored(service, entry, frame, "heatmap")
     pixels = _shrunk(_pixels(service, image, image_name), width)
+    over = overlay(pixels, *_heatmap(service, entry, frame))
+    return _picture(over) if width else Response(encode_png(over), media_type="image/png", headers=_FRESH)
+
+
+@router.get("/{station}/{sequence}/outlines")
+def read_outlines(service: ServiceDep, entry: EntryDep, frame: Frame = 0) -> dict[str, list[Polygon]]:
+    """Where the heatmap reaches the `review` and the `reject` limit: polygons of (x, y) in shares of the frame."""
+    heatmap, limits = _heatmap(service, entry, frame)
+    return outlines(heatmap, limits, heatmap.shape[1] / heatmap.shape[0])
+
+
+@router.get("/{station}/{sequence}/normal")
+def read_normal(service: ServiceDep, entry: EntryDep, frame: Frame = 0) -> dict[str, Any]:
+    """What the frame should look like: the most similar frame of a unit that passed (`kind` passed), or else a golden
+    frame of the package (golden), or nothing (none). `compared` says of how many it was chosen."""
+    found = service.normals.find(service, entry, frame)
+    return {key: value for key, value in vars(found).items() if value is not None}
+
+
+@router.get("/{station}/{sequence}/golden", response_class=Response)
+def read_golden(service: ServiceDep, entry: EntryDep) -> Response:
+    """A good golden frame of the package that made the record, where it is the one that runs: as the model sees it."""
+    pixels = golden_frame(service, entry)
+    if pixels is None:
+        raise Problem(404, "image_missing", f"the package of record {entry.name} does not run here")
+    return Response(encode_png(pixels), media_type="image/png", headers=_FRESH)
+
+
+def _heatmap(service: Service, entry: Entry, frame: int) -> tuple[Heatmap, Limits]:
+    """A frame's heatmap, and the limits of the finding that it is of."""
+    name, data = _stored(service, entry, frame, "heatmap")
     limits = deciding_limits(entry)
     assert limits is not None
-    shown = overlay(pixels, decode_heatmap(heatmap, heatmap_name), limits)
-    return _picture(shown) if width else Response(encode_png(shown), media_type="image/png", headers=_FRESH)
+    return decode_heatmap(data, name), limits
 
 
 def _stored(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data.layouts import DatasetMissing, Sample, hash_rank, load_dataset
 from data.near_duplicates import Fingerprint, fingerprint, near_duplicate_groups
-from data.splits import relative_name
+from data.splits import check_exported, relative_name
 from inspection.detector import available_cores
 from inspection.errors import InspectionError
 from inspection.frames import Colour, read_frame
@@ -101,7 +101,9 @@ def labelled_files(layout: str, root: Path, category: str | None, colour: Colour
         return hashlib.sha256(frame.encoded).hexdigest(), fingerprint(frame.pixels)
 
     kept: dict[str, tuple[Sample, Fingerprint]] = {}
-    for sample, (content, look) in zip(samples, map_in_order(seen, samples, available_cores()), strict=True):
+    read = list(zip(samples, map_in_order(seen, samples, available_cores()), strict=True))
+    check_exported(root, category, {relative_name(sample.path, root): content for sample, (content, _) in read})
+    for sample, (content, look) in read:
         first, _ = kept.setdefault(content, (sample, look))
         if labels_of(first) != labels_of(sample):
             raise LabelsDiffer(

@@ -1,7 +1,7 @@
 """Split manifests: which files a package was fitted on and which it is evaluated on, each with its SHA-256."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from data.layouts import DatasetMissing, Sample, load_dataset
 from inspection.errors import InspectionError
 from inspection.frames import FrameUnreadable
+from inspection.selection_export import check_selection
 
 
 class SplitOverlap(InspectionError):
@@ -42,12 +43,21 @@ class Split(BaseModel):
 
 
 def make_split(layout: str, root: Path, category: str | None, seed: int = 0) -> Split:
-    """Read the layout and hash every file. Raises SplitOverlap, and as `load_dataset`."""
+    """Read the layout and hash every file. Raises SplitOverlap, SelectionChanged for an export from an archive that is
+    not as it was exported, and as `load_dataset`."""
     dataset = load_dataset(layout, root, category, seed)
     train = [_hash(sample, root) for sample in dataset.train]
     test = [_hash(sample, root) for sample in dataset.test]
+    check_exported(root, category, {file.path: file.sha256 for file in (*train, *test)})
     refuse_overlap({file.sha256 for file in train}, test)
     return Split(layout=layout, category=category, seed=seed, train=train, test=test)
+
+
+def check_exported(root: Path, category: str | None, found: Mapping[str, str]) -> None:
+    """Raise SelectionChanged where the dataset was exported from an archive and is not as it was. `found` has the
+    SHA-256 of every file by its path relative to `root`."""
+    home = f"{category}/" if category else ""
+    check_selection(root / home, {path.removeprefix(home): sha256 for path, sha256 in found.items()})
 
 
 def refuse_overlap(trained: set[str], test: Iterable[SplitFile]) -> None:

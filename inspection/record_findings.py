@@ -38,15 +38,15 @@ def named_defects(entry: Entry) -> list[str]:
     ]
 
 
+def sure_defects(details: Mapping[str, Any]) -> list[str]:
+    """The defects that a classifier is sure of, each once."""
+    return list(dict.fromkeys(name for part in _parts(details) for name in part.get("sure", ())))
+
+
 def unit_severity(details: Mapping[str, Any]) -> str:
     """The worst severity among the classes that were surely found, `unnamed` where none was."""
     sure = sure_defects(details)
     return worst_severity(details, sure) if sure else UNNAMED
-
-
-def sure_defects(details: Mapping[str, Any]) -> list[str]:
-    """The classes that were surely found, by any package."""
-    return [name for part in _parts(details) for name in part.get("sure", ())]
 
 
 def worst_severity(details: Mapping[str, Any], labels: Iterable[str]) -> Severity:

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaD
 
 metadata = MetaData()
 _EVENTS = text("kind = 'event'")
+_STOPPED = text("kind = 'unit' AND outcome <> 'PASS'")
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 entries = Table(
@@ -36,7 +37,10 @@ entries = Table(
     Index("entries_by_outcome", "outcome", "recorded_at"),
     Index("entries_by_batch", "batch", "recorded_at"),
     Index("entries_by_unit", "unit"),
-    # Events are few among units: these indexes stay small.
+    Index("entries_by_package", "package", "recorded_at"),
+    # Units that did not pass are few, and so are events among units: these indexes stay small.
+    Index("stopped_by_time", "recorded_at", sqlite_where=_STOPPED, postgresql_where=_STOPPED),
+    Index("stopped_by_reason", "reason", "recorded_at", sqlite_where=_STOPPED, postgresql_where=_STOPPED),
     Index(
         "events_by_time", "recorded_at", sqlite_where=text("kind = 'event'"), postgresql_where=text("kind = 'event'")
     ),

@@ -33,6 +33,7 @@ from serve.routes import (
     registry_drafts,
     registry_what_if,
     reviews,
+    selections,
     session,
     signatures,
     trends,
@@ -47,7 +48,7 @@ OPEN = frozenset({
 _ROUTERS = (
     live.router, inspect.router, records.router, reviews.router, signatures.router, control.router, cameras.router,
     metrics.router, session.router, accounts.router, audit.router, registry.router, batches.router,
-    open_id.router, trends.router, registry_drafts.router, registry_what_if.router,
+    open_id.router, trends.router, registry_drafts.router, registry_what_if.router, selections.router,
     *PAGES,
 )  # fmt: skip
 

@@ -6,13 +6,14 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from jinja2 import StrictUndefined
 
+from inspection.record_findings import named_defects
 from serve.numbers import number, percent
 from serve.texts import DEFAULT, Texts, languages, read_texts
 
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.undefined = StrictUndefined
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
-templates.env.filters |= {"number": number, "percent": percent}
+templates.env.filters |= {"number": number, "percent": percent, "named_defects": named_defects}
 
 
 def texts_of(request: Request) -> Texts:

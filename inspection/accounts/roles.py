@@ -19,6 +19,7 @@ class Permission(StrEnum):
     INSPECT = "inspect"  # give units and frames to be inspected
     OPERATE = "operate"  # start and stop batches, go on after a stop, change over
     REVIEW = "review"  # decide on units
+    EXPORT = "export"  # take images out of the archive as a training set
     SIGN = "sign"  # sign records
     DEVELOP = "develop"  # register packages and recipes, and have them evaluated
     APPROVE = "approve"  # approve, activate, retire and roll back
@@ -42,9 +43,9 @@ class Role(StrEnum):
 _P = Permission
 PERMITTED: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({_P.VIEW, _P.INSPECT, _P.OPERATE, _P.METRICS}),
-    Role.REVIEWER: frozenset({_P.VIEW, _P.REVIEW, _P.SIGN}),
-    Role.QUALITY: frozenset({_P.VIEW, _P.REVIEW, _P.SIGN, _P.APPROVE, _P.AUDIT, _P.RETAIN, _P.METRICS}),
-    Role.ENGINEER: frozenset({_P.VIEW, _P.INSPECT, _P.OPERATE, _P.DEVELOP, _P.SIGN, _P.METRICS}),
+    Role.REVIEWER: frozenset({_P.VIEW, _P.REVIEW, _P.EXPORT, _P.SIGN}),
+    Role.QUALITY: frozenset({_P.VIEW, _P.REVIEW, _P.EXPORT, _P.SIGN, _P.APPROVE, _P.AUDIT, _P.RETAIN, _P.METRICS}),
+    Role.ENGINEER: frozenset({_P.VIEW, _P.INSPECT, _P.OPERATE, _P.EXPORT, _P.DEVELOP, _P.SIGN, _P.METRICS}),
     Role.ADMINISTRATOR: frozenset({_P.VIEW, _P.ADMINISTER, _P.AUDIT, _P.METRICS}),
     Role.AUDITOR: frozenset({_P.VIEW, _P.AUDIT}),
 }

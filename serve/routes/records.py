@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from PIL import Image
 
 from inspection.accounts.roles import Permission
@@ -15,15 +15,19 @@ from inspection.image_store import ImageChanged, ImageMissing, ImagesUnreachable
 from inspection.outlines import Polygon, outlines
 from inspection.record_findings import deciding_limits
 from inspection.records import Entry, intact
+from inspection.search import search
+from inspection.search_query import SearchInvalid
 from inspection.signatures import signatures_of
-from inspection.verdict import Limits, Outcome
+from inspection.verdict import Limits
 from serve.authentication import Who
 from serve.deps import Allowed, EntryDep, ServiceDep, allow
 from serve.descriptions import describe_entry
 from serve.normals import golden_frame
 from serve.problems import Problem
+from serve.record_search import WantedDep, query_of
 from serve.routes.reviews import refuse_withheld, withheld
 from serve.service import Service
+from serve.small_pictures import SmallPictures
 
 router = APIRouter(prefix="/api/records", tags=["records"], dependencies=[allow(Permission.VIEW)])
 Width = Annotated[int | None, Query(ge=16, le=4096, description="Shrink to this width in pixels.")]
@@ -35,19 +39,32 @@ _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".webp
 _SHOWN_AS_THEY_ARE = {"image/png", "image/jpeg"}
 # The address names a record, not a content: another archive behind the same address has another image there.
 _FRESH = {"Cache-Control": "no-cache"}
+_SMALL = SmallPictures()
 
 
 @router.get("")
 def list_records(
     service: ServiceDep,
     who: Reader,
+    wanted: WantedDep,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     kind: Literal["unit", "event"] = "unit",
-    outcome: Outcome | None = None,
+    after: Annotated[str, Query(max_length=300, description="X-Next-After of the page before.")] = "",
 ) -> list[dict[str, Any]]:
-    """The newest records first; without the decisions of others on units that who asks is to decide on blind."""
-    found = service.archive.latest(limit, kind=kind, outcome=outcome)
-    return [describe_entry(entry) for entry in found if not withheld(service.archive, entry, who)]
+    """Units' records that fit all that is given, the newest first unless `order` says otherwise; or the newest events,
+    without the decisions of others on units that who asks is to decide on blind. `X-Next-After` says where the next
+    page begins, `X-Looked-To` how far back one has looked where that was not all."""
+    if kind == "event":
+        found = service.archive.latest(limit, kind=kind)
+        return [describe_entry(entry) for entry in found if not withheld(service.archive, entry, who)]
+    try:
+        page = search(service.archive, query_of(service, wanted), limit, after or None)
+    except SearchInvalid as error:
+        raise Problem(422, error.code, str(error)) from error
+    said = {"X-Next-After": page.after, "X-Looked-To": page.looked_to}
+    response.headers.update({name: value for name, value in said.items() if value})
+    return [describe_entry(entry) for entry in page.found]
 
 
 @router.get("/{station}/{sequence}")
@@ -59,20 +76,34 @@ def read_record(service: ServiceDep, entry: EntryDep, who: Reader) -> dict[str, 
 
 
 @router.get("/{station}/{sequence}/image", response_class=Response)
-def read_image(service: ServiceDep, entry: EntryDep, frame: Frame = 0, width: Width = None) -> Response:
+def read_image(
+    service: ServiceDep, entry: EntryDep, frame: Frame = 0, width: Width = None,
+    known: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Response:  # fmt: skip
     """The image as it was recorded, byte for byte; with `width`, a picture for a page, no wider than that."""
     kept = entry.frames[frame] if frame < len(entry.frames) else None
     small = bool(width and kept and kept.thumbnail and not kept.image)
-    name, data = _stored(service, entry, frame, "thumbnail" if small else "image")
-    media_type = _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
-    if width is None:
-        return Response(data, media_type=media_type, headers=_FRESH)
-    if media_type in _SHOWN_AS_THEY_ARE:
-        with Image.open(BytesIO(data)) as header:  # does not decode
-            if header.width <= width:
-                return Response(data, media_type=media_type, headers=_FRESH)
-    pixels = decode_frame(data, name) if small else _pixels(service, data, name)  # a thumbnail has three channels
-    return _picture(_shrunk(pixels, width))
+    which: Literal["thumbnail", "image"] = "thumbnail" if small else "image"
+    stored = getattr(kept, which, None)
+    if width is None or stored is None:
+        name, data = _stored(service, entry, frame, which)
+        return Response(data, media_type=_media_type(name), headers=_FRESH)
+    # The content never changes, so a browser that has it is told so. It asks each time: its user may not any more.
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{stored.partition(".")[0][:32]}-{width}"'}
+    if known == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+
+    def make() -> tuple[bytes, str]:
+        name, data = _stored(service, entry, frame, which)
+        if _media_type(name) in _SHOWN_AS_THEY_ARE:
+            with Image.open(BytesIO(data)) as header:  # does not decode
+                if header.width <= width:
+                    return data, _media_type(name)
+        pixels = decode_frame(data, name) if small else _pixels(service, data, name)  # a thumbnail has three channels
+        return _jpeg(_shrunk(pixels, width)), "image/jpeg"
+
+    data, media_type = _SMALL.get(stored, width, make)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 @router.get("/{station}/{sequence}/heatmap", response_class=Response)
@@ -143,8 +174,15 @@ def _stored(
 
 def _picture(pixels: Pixels) -> Response:
     """For pages: a JPEG takes a tenth of the time of a PNG, which would be the line's."""
-    data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-    return Response(data, media_type="image/jpeg", headers=_FRESH)
+    return Response(_jpeg(pixels), media_type="image/jpeg", headers=_FRESH)
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    return cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
+def _media_type(name: str) -> str:
+    return _TYPES.get("." + name.partition(".")[2], "application/octet-stream")
 
 
 def _pixels(service: Service, data: bytes, name: str) -> Pixels:

@@ -15,7 +15,13 @@ export function zoneName() {
   return name === offset ? name : `${name} (${offset})`;
 }
 
-const format = (moment, options) => new Intl.DateTimeFormat("sv-SE", { timeZone: zone(), ...options }).format(moment);
+// Making a format takes far longer than using it, and a gallery has thousands of times.
+const formats = new Map();
+function format(moment, options) {
+  const key = `${zone()} ${JSON.stringify(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("sv-SE", { timeZone: zone(), ...options }));
+  return formats.get(key).format(moment);
+}
 
 // 2026-11-28 04:31:05; the zone stands at the foot of the page and in the title.
 export const dateTime = (text) => format(new Date(text), { dateStyle: "short", timeStyle: "medium" });
@@ -25,7 +31,9 @@ export function showTimes(within) {
   for (const one of within.querySelectorAll("time[datetime]")) {
     const moment = new Date(one.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    one.textContent = one.dataset.short === undefined ? dateTime(moment) : timeOfDay(moment);
+    const shown = one.dataset.short === undefined ? dateTime(moment) : timeOfDay(moment);
+    if (one.textContent === shown && one.title) continue;
+    one.textContent = shown;
     one.title = `${one.dateTime.slice(0, 19).replace("T", " ")} UTC`;
   }
 }

@@ -33,6 +33,7 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
         "batch",
         "check-labels",
         "export-reviewed",
+        "export-selection",
         "review",
         "evaluate",
         "quantize",

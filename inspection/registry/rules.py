@@ -125,6 +125,7 @@ def activate(one: Version, versions: Versions) -> list[tuple[Version, State]]:
 
 
 def retire(one: Version, versions: Versions) -> list[tuple[Version, State]]:
+    """A version is not used any more; nor are the packages that only this active recipe had. Raises StepRefused."""
     if one.state == State.RETIRED:
         raise StepRefused(f"{one.label} is retired already", "retired")
     users = [other.label for other in versions.values() if is_active(other) and one.digest in other.packages]
@@ -157,6 +158,7 @@ def active_before(now: Version, versions: Versions) -> Version | None:
 
 
 def is_active(one: Version) -> bool:
+    """Whether it is a recipe that runs."""
     return one.kind == "recipe" and one.state == State.ACTIVE
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from inspection.accounts.roles import Permission
+from inspection.verdict import Outcome, Reason
 from serve.numbers import number, percent
 from serve.texts import languages, read_texts
 
@@ -56,7 +58,7 @@ def test_each_language_says_everything() -> None:
 
 def test_no_key_stands_in_two_ways() -> None:
     for path in (SERVE / "texts" / "en").glob("*.yaml"):
-        keys = re.findall(r"^([A-Za-z0-9_]+):", path.read_text(), re.MULTILINE)
+        keys = re.findall(r"^([A-Za-z0-9_ ]+):", path.read_text(), re.MULTILINE)
         assert len(keys) == len(set(keys)) == len(yaml.safe_load(path.read_text())), path.name
 
 
@@ -71,3 +73,9 @@ def test_numbers_as_people_read_them(value: float | None, digits: int, unit: str
 
 def test_shares_as_percent() -> None:
     assert (percent(0.0234), percent(None)) == ("2.3 %", "–")
+
+
+def test_every_permission_and_every_verdict_has_its_words() -> None:
+    texts = read_texts()
+    named = [*(f"users.may_{one}" for one in Permission), *(f"codes.{one}" for one in (*Outcome, *Reason))]
+    assert [key for key in named if key not in texts] == []

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from inspection.accounts.roles import Permission
 from inspection.verdict import Outcome, Reason
@@ -54,12 +53,6 @@ def test_each_language_says_everything() -> None:
         for key, text in told.items():
             assert text.strip(), key
             assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", texts[key])), key
-
-
-def test_no_key_stands_in_two_ways() -> None:
-    for path in (SERVE / "texts" / "en").glob("*.yaml"):
-        keys = re.findall(r"^([A-Za-z0-9_ ]+):", path.read_text(), re.MULTILINE)
-        assert len(keys) == len(set(keys)) == len(yaml.safe_load(path.read_text())), path.name
 
 
 @pytest.mark.parametrize(

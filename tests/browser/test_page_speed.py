@@ -37,15 +37,15 @@ def full_station(tmp_path_factory: pytest.TempPathFactory, vial_package: Path) -
 def test_each_page_is_light_and_soon_there(address: str, full_station: Running, browser: "Browser") -> None:
     name = "root.person" if address in ("/users", "/settings") else "quinn"
     with looking(browser, full_station, name, "/account") as look:
+        came: list[Response] = []
+        look.page.on("response", lambda response: came.append(response))
         painted = []
         for _ in range(TRIES):  # a machine that is busy with something else delays one load, not each
-            came: list[Response] = []
-            look.page.on("response", came.append)
+            came.clear()
             look.go(address)
             look.page.locator("h1").first.wait_for()
             look.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
             painted.append(look.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-            look.page.remove_listener("response", came.append)
             if painted[-1] < PAINT_MS:
                 break
         weights = {one.url: len(one.body()) for one in came if one.ok and one.request.resource_type in _WEIGHED}

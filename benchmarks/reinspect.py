@@ -9,7 +9,6 @@ one, and the peak memory of the whole process. The units' records are made as ro
 import argparse
 import json
 import multiprocessing
-import resource
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from PIL import Image
 
 from data.simulator import write_dataset
 from data.splits import make_split
@@ -42,9 +42,13 @@ _LIMIT_IMAGES = 400
 RUNTIME = "openvino"
 
 
-def make_packages(folder: Path, size: int) -> tuple[Path, Path, list[Path]]:
+def make_packages(folder: Path, size: int, longest: int | None) -> tuple[Path, Path, list[Path]]:
     """A small package, the same with other limits, and units' images."""
     write_dataset(folder, "vial", good=20, test_good=_DISTINCT, per_defect=2, seed=5)
+    for path in (folder / "vial").rglob("*.png") if longest else ():
+        image = Image.open(path)
+        image.thumbnail((longest or 0, longest or 0))
+        image.save(path)
     fitted = fit_anomaly(
         make_split("mvtec", folder, "vial"), folder,
         FitOptions(algorithm="patchcore", size=size, bank=300, folds=2, false_reject_rate=0.05),
@@ -151,15 +155,19 @@ def _apart(work: Callable[..., float], *words: Any) -> tuple[float, float]:
 
 def _report(pipe: Any, work: Callable[..., float], words: tuple[Any, ...]) -> None:
     rate = work(*words)
-    pipe.send((rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would begin with what the parent had
+    pipe.send((rate, int(status.split("VmHWM:")[1].split()[0]) / 1024))
 
 
-def measure(place: Path, count: int, size: int) -> dict[str, Any]:
-    """All of it for one number of images."""
-    one, two, images = make_packages(place / "data", size)
+def measure(place: Path, count: int, options: argparse.Namespace) -> dict[str, float]:
+    """All of it for one number of images, or the run with two packages alone."""
+    one, two, images = make_packages(place / "data", options.size, options.longest)
     began = time.perf_counter()
     fill(place / "archive", images, one, count)
     print(f"{count:,} records made in {time.perf_counter() - began:.0f} s", flush=True)
+    if options.memory:
+        double, peak = _apart(_run, place / "archive", (one, two), place / "out-2")
+        return {"images": count, "two_packages_per_s": double, "peak_mib_two": peak}
     limits = min(count, _LIMIT_IMAGES)
     decode, _ = _apart(_decode, place / "archive", limits)
     detect, _ = _apart(_detect, place / "archive", (one,), limits)
@@ -180,13 +188,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[1_000], help="How many, one measurement each.")
     parser.add_argument("--size", type=int, default=96, help="Side of the model input, in pixels.")
+    parser.add_argument("--longest", type=int, help="Shrink the images to this longer side, in pixels.")
+    parser.add_argument("--memory", action="store_true", help="Only the run with two packages and its memory.")
     parser.add_argument("--folder", type=Path, help="Where to write [default: a temporary folder].")
     options = parser.parse_args()
     for count in options.images:
         place = Path(tempfile.mkdtemp(prefix="reinspect-", dir=options.folder))
         try:
-            print(json.dumps({name: round(value, 3) for name, value in measure(place, count, options.size).items()}),
-                  flush=True)  # fmt: skip
+            found = measure(place, count, options)
+            print(json.dumps({name: round(value, 3) for name, value in found.items()}), flush=True)
         finally:
             shutil.rmtree(place)
 

@@ -37,8 +37,8 @@ class Margins:
 @dataclass(frozen=True)
 class Figures:
     """`agreement` has the old outcomes in rows, the new ones in columns. A unit is stopped unless it passed.
-    `detection` is of the defective units, `false_reject` of the good ones. `newly_passing` is of all units that the old
-    package stopped, `newly_stopped` of all that it passed; `unverified_…` are those of them whose truth nobody knows."""
+    `detection` is of the defective units, `false_reject` of the good ones. `newly_passing` is of all units that the
+    old package stopped, `newly_stopped` of all that it passed; `unverified_…` are those whose truth nobody knows."""
 
     units: int
     changed: int

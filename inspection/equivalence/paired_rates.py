@@ -5,7 +5,8 @@ interval for the difference in proportions for the paired-sample design", Statis
 both invert one statistic, so that the test rejects exactly where the interval clears the margin; it needs no continuity
 correction, and says something where no unit is decided differently. M. W. Fagerland, S. Lydersen, P. Laake,
 "Recommended tests and confidence intervals for paired binomial proportions", Statistics in Medicine 33 (2014)
-2850-2875, compare it with others; our tests count its errors exactly and by simulation.
+2850-2875, compare it with others. A new package that is worse by just the margin is called as good in at most 2.7 % of cases
+(nominal 2.5 %), counted exactly over 40 to 600 units: tests/inspection/test_paired_rates.py.
 """
 
 import math
@@ -162,9 +163,9 @@ def units_for_power(
     changed: float, worse: float, margin: float, confidence: float = 0.95, power: float = 0.8
 ) -> int | None:
     """How many units show with probability `power` that a difference is within `margin`, where a share `changed` of
-    them is decided differently and the new rate is in truth `worse` by so much (negative: better). The score test's large
-    sample size (J. Nam, "Establishing equivalence of two treatments and sample size requirements in matched-pairs
-    design", Biometrics 53 (1997) 1422-1430). None where the truth itself is at or beyond the margin."""
+    them is decided differently and the new rate is in truth `worse` by so much (negative: better). The score test's
+    large sample size (J. Nam, "Establishing equivalence of two treatments and sample size requirements in
+    matched-pairs design", Biometrics 53 (1997) 1422-1430). None where the truth itself is at or beyond the margin."""
     if worse >= margin:
         return None
     changed = max(changed, abs(worse))

@@ -72,7 +72,8 @@ def _correlation(one: np.ndarray, other: np.ndarray, confidence: float, *, ranke
     if scale == 0 or not math.isfinite(scale):
         return Correlation(None, None, None)
     value = min(1.0, max(-1.0, float(a @ b) / scale))
-    if abs(value) > 1 - 1e-12:
+    if abs(value) > 1 - 1e-12:  # a straight line: z would be infinite, and so is what it leaves open
+        value = math.copysign(1.0, value)
         return Correlation(value, value, value)
     variance = (1 + value * value / 2 if ranked else 1.0) / (units - 3)
     reach = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)

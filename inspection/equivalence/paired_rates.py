@@ -5,8 +5,8 @@ interval for the difference in proportions for the paired-sample design", Statis
 both invert one statistic, so that the test rejects exactly where the interval clears the margin; it needs no continuity
 correction, and says something where no unit is decided differently. M. W. Fagerland, S. Lydersen, P. Laake,
 "Recommended tests and confidence intervals for paired binomial proportions", Statistics in Medicine 33 (2014)
-2850-2875, compare it with others. A new package that is worse by just the margin is called as good in at most 2.7 % of cases
-(nominal 2.5 %), counted exactly over 40 to 600 units: tests/inspection/test_paired_rates.py.
+2850-2875, compare it with others. A new package that is worse by just the margin is called as good in at most 2.7 % of
+cases (nominal 2.5 %), counted exactly for 40 to 600 units: tests/inspection/test_paired_rates.py.
 """
 
 import math

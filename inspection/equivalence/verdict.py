@@ -175,12 +175,23 @@ def _agreement(whole: Figures, margins: Margins) -> tuple[str, str]:
     )
     if word != NOT_SHOWN:
         return word, told
-    few = [
-        f"{_rule_of_three(margin, margins.confidence)} that the old package {done}, of which there are {rate.total}"
-        for rate, margin, done in ((passing, margins.detection, "stopped"), (stopped, margins.false_reject, "passed"))
+    open_ = [
+        _may(rate, margin, done, would, margins.confidence)
+        for rate, margin, done, would in (
+            (passing, margins.detection, "stopped", "newly pass"),
+            (stopped, margins.false_reject, "passed", "newly be stopped"),
+        )
         if rate.high >= margin
     ]
-    return word, f"{told}; it takes at least {' and '.join(few)}"
+    return word, f"{told}; {' and '.join(open_)}"
+
+
+def _may(rate: Rate, margin: float, done: str, would: str, confidence: float) -> str:
+    least = _rule_of_three(margin, confidence)
+    said = (
+        f"of what it {done} up to {100 * rate.high:.2f} % may in truth {would}, and the margin is {100 * margin:.4g} %"
+    )
+    return said if rate.total >= least else f"{said}: it takes at least {least} units that it {done}"
 
 
 def _rule_of_three(margin: float, confidence: float) -> int:

@@ -101,5 +101,5 @@ def _paired(results: tuple[Path, ...], old_package: str | None, new_package: str
     else:
         old = decisions(tables[first], "new", old_package, str(first))
     found = pair(old, new, told)
-    files = {str(path): file_digest(path) for path in (*tables, *((truth,) if truth else ()))}
+    files = [{"name": str(path), "sha256": file_digest(path)} for path in (*tables, *((truth,) if truth else ()))]
     return type(found)(found.pairs, found.left_out, found.about | {"files": files})

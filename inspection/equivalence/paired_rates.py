@@ -11,6 +11,7 @@ cases (nominal 2.5 %), counted exactly for 40 to 600 units: tests/inspection/tes
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def constrained(plus: Any, minus: Any, units: Any, difference: Any) -> Any:
     return (np.sqrt(np.maximum(0.0, b * b - 4 * a * c)) - b) / (2 * a)
 
 
+@lru_cache(4096)  # many groups of units have the same counts
 def score_interval(plus: int, minus: int, units: int, confidence: float = 0.95) -> tuple[float, float]:
     """Tango's interval for (plus - minus) / units, from -1 to 1. No units prove nothing: -1 to 1."""
     if units == 0:

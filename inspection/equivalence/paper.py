@@ -84,7 +84,7 @@ def _about(answer: Mapping[str, Any]) -> Rows:
         if side:
             made_by = ", ".join(f"{package} ({count:,} units)" for package, count in side["packages"].items())
             rows.append([name, f"{made_by}, SHA-256 {side['sha256']}" if side["sha256"] else made_by])
-    rows += [["File", f"{name}, SHA-256 {digest}"] for name, digest in about.get("files", {}).items()]
+    rows += [["File", f"{file['name']}, SHA-256 {file['sha256']}"] for file in about.get("files", [])]
     counts = ", ".join(f"{figures[key]:,} {name}" for key, name in
                        (("defective", "defective"), ("good", "good"), ("unknown", "not known")))  # fmt: skip
     rows.append(["Units compared", f"{figures['units']:,}: {counts}"])
@@ -92,7 +92,7 @@ def _about(answer: Mapping[str, Any]) -> Rows:
     if answer["repeated"]:
         rows.append(["Inspected again", f"{answer['repeated']:,} units several times: intervals are too narrow"])
     rows.append(["Margins", f"detection may fall by less than {percent(margins['detection'])}, false rejects rise by "
-                 f"less than {percent(margins['false_reject'])}, as stated before"])  # fmt: skip
+                 f"less than {percent(margins['false_reject'])}"])  # fmt: skip
     rows.append(["Intervals", f"at {percent(margins['confidence'])}: exact for a rate, Tango's for a difference"])
     rows.append(["Format", f"{answer['format']}, pharma-inspection {answer['software']}"])
     return rows

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from inspection.equivalence.figures import Figures, Margins
 from inspection.equivalence.paired_rates import PairedRates, compare_rates, units_at_least, units_for_power
+from inspection.equivalence.wording import points
 from inspection.rates import Rate
 
 EQUIVALENT, NOT_EQUIVALENT, NOT_SHOWN = "equivalent", "not equivalent", "not shown"
@@ -218,8 +219,8 @@ def _points(share: float) -> str:
 
 def _span(rates: PairedRates) -> str:
     seen = 0.0 if rates.difference is None else rates.difference
-    low, high = (f"{100 * bound:+.2f}" for bound in (rates.low, rates.high))
-    return f"{100 * seen:+.2f} points, {100 * rates.confidence:g} % interval {low} to {high}"
+    interval = f"{points(rates.low)} to {points(rates.high)}"
+    return f"{points(seen)} points, {100 * rates.confidence:g} % interval {interval}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

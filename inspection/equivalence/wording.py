@@ -40,18 +40,23 @@ def difference_words(rates: Mapping[str, Any]) -> str:
     """New less old in percentage points, with its interval."""
     if rates["difference"] is None:
         return "–"
-    value, low, high = (f"{100 * rates[key]:+.2f}" for key in ("difference", "low", "high"))
+    value, low, high = (points(rates[key]) for key in ("difference", "low", "high"))
     return f"{value} points ({low} to {high})"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * difference:+.2f}".replace("-", "−")
 
 
 def percent(share: float | None) -> str:
     """A share of one in percent."""
-    return "–" if share is None else f"{100 * share:.4g} %"
+    return "–" if share is None else f"{100 * share:.2f} %"
 
 
 def number(value: float | None) -> str:
     """A score or a coefficient."""
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else f"{value:.4g}".replace("-", "−")
 
 
 def p_words(value: float | None) -> str:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspection.commands.compare import compare
-from inspection.equivalence.pairs import PairsInvalid
 from inspection.equivalence.page import render_page, render_part
+from inspection.equivalence.pairs import PairsInvalid
 from inspection.equivalence.paper import render_pdf
 from inspection.equivalence.results_table import decisions, pair, read_results, read_truth
 from inspection.errors import BadUsage, InspectionError

@@ -110,13 +110,18 @@ def _groups(named: Mapping[str, list[int]], units: Codes, margins: Margins) -> t
 
 
 def _points(units: Codes) -> tuple[tuple[float, float, bool], ...]:
-    """Old score, new score and whether the decision changed, of at most MOST_POINTS units."""
-    known = np.flatnonzero(~(np.isnan(units.old_score) | np.isnan(units.new_score)))
-    step = -(-len(known) // MOST_POINTS) or 1
+    """Old score, new score and whether the decision changed, of at most MOST_POINTS units, half of them changed."""
+    known = ~(np.isnan(units.old_score) | np.isnan(units.new_score))
+    changed = units.old != units.new
     return tuple(
-        (float(units.old_score[at]), float(units.new_score[at]), bool(units.old[at] != units.new[at]))
-        for at in known[::step]
+        (float(units.old_score[at]), float(units.new_score[at]), bool(changed[at]))
+        for some in (known & ~changed, known & changed)
+        for at in _evenly(np.flatnonzero(some), MOST_POINTS // 2)
     )
+
+
+def _evenly(indices: np.ndarray, most: int) -> np.ndarray:
+    return indices[:: -(-len(indices) // most) or 1]
 
 
 def _plain(value: Any) -> Any:

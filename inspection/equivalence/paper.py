@@ -8,7 +8,7 @@ from typing import Any
 
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.platypus import Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer
 
 from inspection.equivalence.comparison import check_plain
 from inspection.equivalence.pairs import OUTCOMES
@@ -51,12 +51,13 @@ def _story(answer: Mapping[str, Any], style: Any) -> list[Any]:
     good_news = verdict["word"] in (EQUIVALENT, AGREES)
     story += [Paragraph(escape(sentence), style["text"]) if good_news else box(sentence, style), Spacer(1, 3 * mm)]
     story += [table(_about(answer), style, (34 * mm, 152 * mm), head=False)]
-    story += _section("Rates where the truth is known", _rates(figures), style, (24, 44, 44, 40, 16, 18))
+    story += _section("Rates where the truth is known", _rates(figures), style, (24, 42, 42, 38, 16, 24))
     story += _section("How many units it takes", _needs(verdict), style, (46, 40, 40, 60))
     story += _picture(difference_plot(answer, "png"))
-    story += _section("Decisions of both", _matrix(figures["agreement"]), style, (46, 40, 40, 40))
-    story += [Paragraph(escape(verdict["agreement_sentence"]), style["text"]), table(_agreement(figures), style,
-              (46 * mm, 140 * mm), head=False)]  # fmt: skip
+    story += _section("Decisions of both", _matrix(figures["agreement"]), style, (66, 40, 40, 40))
+    gap = Spacer(1, 2 * mm)
+    story += [gap, Paragraph(escape(verdict["agreement_sentence"]), style["text"]), gap]
+    story += [table(_agreement(figures), style, (46 * mm, 140 * mm), head=False)]
     escapes = answer["changes"]["escapes"]
     if escapes:
         story += _section(
@@ -159,7 +160,7 @@ def _groups(groups: Sequence[Mapping[str, Any]]) -> Rows:
 
 def _section(title: str, rows: Rows, style: Any, widths: Sequence[float]) -> list[Any]:
     made = [Paragraph(escape(title), style["h2"]), table(rows, style, [width * mm for width in widths])]
-    return [KeepTogether(made) if len(rows) < 12 else Spacer(1, 0), *([] if len(rows) < 12 else made)]
+    return [KeepTogether(made)] if len(rows) < 12 else [CondPageBreak(40 * mm), *made]
 
 
 def _picture(png: bytes | None) -> list[Any]:

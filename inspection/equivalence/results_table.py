@@ -81,7 +81,7 @@ def decisions(table: pa.Table, side: Side, package: str | None = None, source: s
     rows: dict[tuple[str, ...], Row] = {}
     limits: Counter[tuple[Any, Any]] = Counter()
     made_by: Counter[str] = Counter()
-    for row in table.to_pylist():
+    for row in (row for part in table.to_batches(4096) for row in part.to_pylist()):
         if digest is not None and row["package"] != digest:
             continue
         key = _key(row)

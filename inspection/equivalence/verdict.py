@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from inspection.equivalence.figures import Figures, Margins
 from inspection.equivalence.paired_rates import PairedRates, compare_rates, units_at_least, units_for_power
-from inspection.equivalence.wording import points
+from inspection.equivalence.wording import p_words, points
 from inspection.rates import Rate
 
 EQUIVALENT, NOT_EQUIVALENT, NOT_SHOWN = "equivalent", "not equivalent", "not shown"
@@ -61,8 +61,9 @@ def judge(whole: Figures, parts: Sequence[tuple[str, Figures]], margins: Margins
     """
     agreement, stated = _agreement(whole, margins)
     worst_detection, worst_false = _worst_case(whole, margins)
-    defective = _need(worst_detection, margins, worse=_negated(worst_detection.difference))
-    good = _need(worst_false, margins, worse=worst_false.difference)
+    detection, false_reject = whole.detection, whole.false_reject
+    defective = _need(detection, margins, worse=-(detection.difference or 0.0))
+    good = _need(false_reject, margins, worse=false_reject.difference or 0.0)
     if not whole.with_truth:
         unknown = (stated, "no unit is known to be good or defective, so that nothing can be said of the rates")
         sentence = f"{agreement}: {stated}; whether that is better or worse needs units whose truth is known."
@@ -70,7 +71,11 @@ def judge(whole: Figures, parts: Sequence[tuple[str, Figures]], margins: Margins
     faults = _faults(whole, parts, margins)
     gaps = [] if faults else _gaps(whole, worst_detection, worst_false, defective, good)
     word = NOT_EQUIVALENT if faults else NOT_SHOWN if gaps else EQUIVALENT
-    reasons = tuple(faults or gaps or [_shown("detection", worst_detection), _shown("false rejects", worst_false)])
+    shown = [
+        _shown("detection", detection, whole.unverified_passing),
+        _shown("false rejects", false_reject, whole.unverified_stopped),
+    ]
+    reasons = tuple(faults or gaps or shown)
     same = "both decide all units alike, but " if gaps and not whole.changed else ""
     sentence = f"{word}: {same}{'; '.join(reasons)}."
     return Verdict(word, sentence, reasons, defective, good, agreement, f"{agreement}: {stated}.")
@@ -128,12 +133,12 @@ def _missing(what: str, rates: PairedRates, kind: str, need: Need) -> str:
     return f"{said}: at least {need.at_least} are needed, about {need.for_power} if as many change as here"
 
 
-def _shown(what: str, rates: PairedRates) -> str:
-    counts = rates.counts
-    return (
-        f"the difference in {what} of {counts.units} units is {_span(rates)}, within the margin of "
-        f"{_points(rates.margin)} (p = {rates.p_value:.2g})"
+def _shown(what: str, rates: PairedRates, unverified: int) -> str:
+    said = (
+        f"the difference in {what} of {rates.counts.units} units is {_span(rates)}, within the margin of "
+        f"{_points(rates.margin)} (p {p_words(rates.p_value)})"
     )
+    return f"{said}, also with {_units(unverified)} that nobody reviewed counted against it" if unverified else said
 
 
 def _worst_case(whole: Figures, margins: Margins) -> tuple[PairedRates, PairedRates]:
@@ -151,11 +156,11 @@ def _worst_case(whole: Figures, margins: Margins) -> tuple[PairedRates, PairedRa
     )
 
 
-def _need(rates: PairedRates, margins: Margins, worse: float | None) -> Need:
+def _need(rates: PairedRates, margins: Margins, worse: float) -> Need:
     counts, least = rates.counts, units_at_least(rates.margin, margins.confidence)
     # Half a unit more than was seen: that nothing changed among a few does not say that nothing ever does.
     changed = (counts.lost + counts.gained + 0.5) / (counts.units + 1)
-    wanted = units_for_power(changed, max(0.0, worse or 0.0), rates.margin, margins.confidence, margins.power)
+    wanted = units_for_power(changed, max(0.0, worse), rates.margin, margins.confidence, margins.power)
     return Need(counts.units, least, wanted)
 
 
@@ -202,10 +207,6 @@ def _rule_of_three(margin: float, confidence: float) -> int:
 
 def _of(rate: Rate) -> str:
     return f"{rate.count} of {rate.total}"
-
-
-def _negated(value: float | None) -> float | None:
-    return None if value is None else -value
 
 
 def _units(count: int) -> str:

@@ -61,7 +61,7 @@ def number(value: float | None) -> str:
 
 def p_words(value: float | None) -> str:
     """A p value: never 0."""
-    return "–" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+    return "–" if value is None else "below 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def interval_words(value: float | None, low: float | None, high: float | None) -> str:

@@ -110,7 +110,9 @@ def test_what_nobody_looked_at_counts_against_the_new_package() -> None:
     assert passing.word == "not shown" and "30 units would newly pass" in passing.sentence
     stopped = compare(paired([*settled, *[("PASS", "REJECT", None)] * 60])).verdict
     assert stopped.word == "not shown" and "60 units would newly be stopped" in stopped.sentence
-    assert compare(paired([*settled, *[("PASS", "REJECT", None)] * 5])).verdict.word == "equivalent"
+    few = compare(paired([*settled, *[("PASS", "REJECT", None)] * 5])).verdict
+    assert few.word == "equivalent" and "also with 5 units that nobody reviewed" in few.sentence
+    assert few.good.have == 1000
 
 
 def test_truth_known_of_stopped_units_alone_cannot_hide_new_false_rejects() -> None:

@@ -78,7 +78,8 @@ class Pairs:
         """What a person needs to find the unit at this index, and to see what became of it, as plain JSON values."""
         return {
             "record": self.record[at], "unit": str(self.unit[at]), "batch": self.batch[at],
-            "old": str(self.old_outcome[at]), "new": str(self.new_outcome[at]), "old_score": _number(self.old_score[at]),
+            "old": str(self.old_outcome[at]), "new": str(self.new_outcome[at]),
+            "old_score": _number(self.old_score[at]),
             "new_score": _number(self.new_score[at]), "truth": self.truth[at], "defects": sorted(set(self.defects[at])),
         }  # fmt: skip
 

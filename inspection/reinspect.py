@@ -19,6 +19,7 @@ from inspection.engines import Engine, local
 from inspection.files import write_durably
 from inspection.json_files import json_bytes
 from inspection.records import canonical_json
+from inspection.reinspect_comparison import comparison_with_records
 from inspection.reinspect_heatmaps import FOLDER, SUFFIXES, HeatmapFolder, count_kept
 from inspection.reinspect_pdf import summary_pdf
 from inspection.reinspect_report import render_report
@@ -127,6 +128,9 @@ class Reinspection:
                 for tally, one in zip(tallies, unit.each, strict=True):
                     tally.add(one)
         summary = summary_of(header, pinned, tallies)
+        if header["source"]["kind"] != "folder":
+            for said, digest in zip((summary, *summary.get("further", ())), self._digests, strict=True):
+                said["comparison"] = comparison_with_records(out / TABLE, digest, summary["units"])
         hashes = {name: _sha256(out / name) for name in (NAME, TABLE)}
         report = render_report(summary, tallies, self.work, self.detectors, self._threads)
         write_durably(out / REPORT, report)

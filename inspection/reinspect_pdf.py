@@ -9,9 +9,11 @@ from typing import Any
 
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer
 
-from inspection.pdf_style import GREY, LINE, numbered, styles
+from inspection.equivalence.verdict import AGREES, EQUIVALENT
+from inspection.equivalence.wording import difference_words, p_words, share_words
+from inspection.pdf_style import box, numbered, styles, table
 from inspection.reinspect_report import per_package
 from inspection.reinspect_tally import Tally
 from inspection.verdict import Outcome
@@ -29,7 +31,7 @@ def summary_pdf(summary: Mapping[str, Any], tallies: Sequence[Tally], hashes: Ma
         story.append(KeepTogether(_package(said, tally, style)))
     story.append(KeepTogether([
         Paragraph("Files", style["h2"]),
-        _table([["File", "SHA-256"], *([name, digest] for name, digest in hashes.items())], style, (40, 146)),
+        table([["File", "SHA-256"], *([name, digest] for name, digest in hashes.items())], style, (40 * mm, 146 * mm)),
     ]))  # fmt: skip
     out = io.BytesIO()
     names = ", ".join(f"{said['package']['name']} {said['package']['version']}" for said in per_package(summary))
@@ -62,7 +64,7 @@ def _about(summary: Mapping[str, Any], style: Any) -> Any:
         rows.append([f"Station {station}", f"up to record {head['sequence']}, hash {head['hash']}"])
     if len(stations) > _MOST_STATIONS:
         rows.append(["", f"and {len(stations) - _MOST_STATIONS} more stations; see result.json"])
-    return _table(rows, style, (34, 152), head=False)
+    return table(rows, style, (34 * mm, 152 * mm), head=False)
 
 
 def _package(said: Mapping[str, Any], tally: Tally, style: Any) -> list[Any]:
@@ -79,7 +81,7 @@ def _package(said: Mapping[str, Any], tally: Tally, style: Any) -> list[Any]:
     rows += [] if shift is None else [["Largest score shift", f"{shift:.4g}"]]
     rows.append(["Not inspectable", f"{tally.unreadable:,} images or records; they count as REJECT"])
     label = f"{said['package']['name']} {said['package']['version']}"
-    flow = [Paragraph(escape(label), style["h2"]), _table(rows, style, (34, 152), head=False)]
+    flow = [Paragraph(escape(label), style["h2"]), table(rows, style, (34 * mm, 152 * mm), head=False)]
     if said["agreement"]:
         matrix = [["recorded", *(f"now {outcome}" for outcome in _OUTCOMES), "all"]]
         for old in [
@@ -87,17 +89,28 @@ def _package(said: Mapping[str, Any], tally: Tally, style: Any) -> list[Any]:
         ]:
             row = said["agreement"][old]
             matrix.append([old, *(f"{row[new]:,}" for new in _OUTCOMES), f"{sum(row.values()):,}"])
-        flow += [Spacer(1, 2 * mm), _table(matrix, style, (40, 32, 32, 32, 32))]
-    return flow
+        flow += [Spacer(1, 2 * mm), table(matrix, style, (40 * mm, *[32 * mm] * 4))]
+    return flow + _compared(said.get("comparison"), style)
 
 
-def _table(rows: Sequence[Sequence[str]], style: Any, widths: Sequence[float], head: bool = True) -> Any:
-    cells = [
-        [Paragraph(escape(text), style["head" if head and not number else "cell"]) for text in row]
-        for number, row in enumerate(rows)
-    ]
-    made = Table(cells, colWidths=[width * mm for width in widths], repeatRows=int(head), hAlign="LEFT")
-    rules = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
-             ("LEFTPADDING", (0, 0), (-1, -1), 3), ("RIGHTPADDING", (0, 0), (-1, -1), 3)]  # fmt: skip
-    made.setStyle(TableStyle(rules + ([("BACKGROUND", (0, 0), (-1, 0), GREY)] if head else [])))
-    return made
+def _compared(answer: Mapping[str, Any] | None, style: Any) -> list[Any]:
+    """Whether the package is as good as what decided then."""
+    if not answer:
+        return []
+    gap = Spacer(1, 2 * mm)
+    if "verdict" not in answer:
+        return [
+            gap,
+            Paragraph(escape(f"Not compared with what was recorded: {answer['not_compared']}."), style["text"]),
+        ]
+    verdict, figures = answer["verdict"], answer["figures"]
+    sentence = f"{verdict['word']}: {verdict['sentence']}"
+    good_news = verdict["word"] in (EQUIVALENT, AGREES)
+    rows = [["Rate where the truth is known", "Old", "New", "New less old", "p of the test"]]
+    for name, key in (("Detection", "detection"), ("False rejects", "false_reject")):
+        rates = figures[key]
+        rows.append([name, share_words(rates["old"]), share_words(rates["new"]), difference_words(rates),
+                     p_words(rates["p_value"])])  # fmt: skip
+    told = Paragraph(escape(sentence), style["text"]) if good_news else box(sentence, style)
+    return [gap, told, gap, table(rows, style, (40 * mm, 42 * mm, 42 * mm, 42 * mm, 20 * mm)), gap,
+            Paragraph(escape(verdict["agreement_sentence"]), style["text"])]  # fmt: skip

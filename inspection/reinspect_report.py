@@ -11,6 +11,7 @@ import cv2
 import jinja2
 
 from inspection.detector import Detector
+from inspection.equivalence.page import render_part
 from inspection.frames import Pixels
 from inspection.heatmap import overlay
 from inspection.image_finding import find_in_image
@@ -90,7 +91,7 @@ def render_report(
 def per_package(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The content of `result.json` as each package's own: what is so of all of them, and what it alone changes."""
     first = {name: value for name, value in summary.items() if name != "further"}
-    shared = {name: value for name, value in first.items() if name != "classifier"}
+    shared = {name: value for name, value in first.items() if name not in ("classifier", "comparison")}
     return [first, *({**shared, **other} for other in summary.get("further", ()))]
 
 
@@ -109,7 +110,9 @@ def _part(
         Group(old, new, total, tuple(rows[id(item)] for item in items if id(item) in rows))
         for (old, new), total, items in groups
     ]
+    compared = said.get("comparison")
     return {
+        "compared": compared, "comparison": render_part(compared) if compared and "verdict" in compared else "",
         "result": said, "groups": illustrated, "pictures": len(shown), "limits": limits,
         "unreadable": said["unreadable"][:MOST_UNREADABLE],
     }  # fmt: skip

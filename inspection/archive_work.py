@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from inspection.archive import Archive, reading
 from inspection.record_filter import EVERYTHING, RecordFilter
 from inspection.recorded_items import Said, has_work, recorded_item
 from inspection.retention_marks import Kept, kept_marks
+from inspection.reviews import REVIEW
 from inspection.schema import entries
 from inspection.search_terms import EVENTS_ONLY
 from inspection.work_list import Identity, Pinned, WorkItem
@@ -97,13 +98,14 @@ class ArchiveWork:
         with self._archive.reader() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         said = Said.of(self._in_time(rows))
-        said.corrections = self._nameless.corrections | said.corrections
-        return said
+        return said.beside(self._nameless)
 
     def _said_without_unit(self) -> Said:
-        """Corrections by events that name no unit: none that this software writes, so they are few and kept."""
+        """Corrections and reviews by events that name no unit, as those of a record without a unit's name do: few, so
+        they are kept."""
         table = entries.c
-        query = select(entries).where(EVENTS_ONLY, table.unit.is_(None), table.details.contains(_CORRECTS))
+        said = or_(table.details.contains(_CORRECTS), table.reason == REVIEW)
+        query = select(entries).where(EVENTS_ONLY, table.unit.is_(None), said)
         with self._archive.reader() as connection:
             return Said.of(self._in_time([dict(row) for row in connection.execute(query).mappings()]))
 

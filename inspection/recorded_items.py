@@ -44,6 +44,10 @@ class Said:
                     said.faults[name] = f"review {row['station']}/{row['sequence']} of {name} cannot be read"
         return said
 
+    def beside(self, other: "Said") -> "Said":
+        """Both together; of a record that both speak of, this one counts."""
+        return Said(other.corrections | self.corrections, other.reviews | self.reviews, other.faults | self.faults)
+
 
 def recorded_item(
     row: Mapping[str, Any], said: Said, gone: Callable[[Mapping[str, Any], str], bool] = lambda _row, _image: False

@@ -104,7 +104,7 @@ def _compared(answer: Mapping[str, Any] | None, style: Any) -> list[Any]:
             Paragraph(escape(f"Not compared with what was recorded: {answer['not_compared']}."), style["text"]),
         ]
     verdict, figures = answer["verdict"], answer["figures"]
-    sentence = f"{verdict['word']}: {verdict['sentence']}"
+    sentence = verdict["sentence"]
     good_news = verdict["word"] in (EQUIVALENT, AGREES)
     rows = [["Rate where the truth is known", "Old", "New", "New less old", "p of the test"]]
     for name, key in (("Detection", "detection"), ("False rejects", "false_reject")):

@@ -162,6 +162,20 @@ def test_a_review_of_another_record_is_listed_and_not_believed(
     assert result["truths"] == {"good": 1, "defective": 1}
 
 
+def test_a_record_without_a_units_name_keeps_its_review_and_its_correction(filled: tuple[Path, list[Entry]]) -> None:
+    folder, entries = filled
+    frames = entries[0].frames
+    with Archive(folder) as archive:
+        passed = archive.append(Draft("unit", outcome="PASS", reason="within_limits", frames=frames), "s-9")
+        other = archive.append(Draft("unit", outcome="PASS", reason="within_limits", frames=frames), "s-9")
+        add_review(archive, passed.name, ("crack",), "rita")
+        late = {"corrects": other.name, "outcome": "REJECT"}
+        archive.append(Draft("event", reason="late_record", details=late), "s-9")
+    found = {item.unit: item for item in items(folder) if item.station == "s-9"}
+    assert (found[passed.name].recorded.truth, found[passed.name].outcome) == ("defective", "PASS")
+    assert (found[other.name].recorded.truth, found[other.name].outcome) == (None, "REJECT")
+
+
 def test_an_exported_batch_gives_what_the_archive_gives(
     filled: tuple[Path, list[Entry]], inspection: Run, vial_package: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from inspection.equivalence.changes import Changes, changes
 from inspection.equivalence.figures import Codes, Figures, Margins, codes, figures
 from inspection.equivalence.pairs import Pairs, PairsInvalid
 from inspection.equivalence.verdict import Verdict, judge
+from inspection.equivalence.wording import left_out_words
 
 FORMAT = "inspection-equivalence/1"
 MOST_NAMED, MOST_BATCHES, MOST_POINTS = 100, 500, 2000
@@ -62,7 +63,8 @@ def compare(
     chance. Raises PairsInvalid where there is no unit at all."""
     margins = margins or Margins()
     if not len(pairs):
-        raise PairsInvalid("there is no unit that both packages decided; nothing can be compared")
+        why = "".join(f"; left out: {words}" for words in left_out_words(left_out or {}))
+        raise PairsInvalid(f"there is no unit that both decided, so that nothing can be compared{why}")
     units = codes(pairs)
     whole = figures(units, margins)
     defects = _groups(_named(pairs.defects, only=units.defective), units, margins)

@@ -91,6 +91,7 @@ def test_units_of_one_table_alone_and_faults_of_the_line_are_left_out_and_counte
     rows = [("REJECT", "PASS", "defective")] * 3 + [("REJECT", "REJECT", "good")] * 2 + ENOUGH[5:]
     faults = table(tmp_path / "faults.parquet", rows, old_reason=reasons)
     lines = run(faults).output
+    assert "left out: 5 units" in lines.splitlines()[0]
     assert "5 units rejected by the line for a fault of its own" in lines and "3 units of these" in lines
     more = table(tmp_path / "more.parquet", [*ENOUGH, ("PASS", "PASS", None)])
     assert "1 unit decided by the new package alone" in run(old, more).output

@@ -1,7 +1,7 @@
 """The comparison of an old and a new package as a whole: the answer that is signed and attached to a change."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from inspection.equivalence.changes import Changes, changes
 from inspection.equivalence.figures import Codes, Figures, Margins, codes, figures
 from inspection.equivalence.pairs import Pairs, PairsInvalid
 from inspection.equivalence.verdict import Verdict, judge
+from inspection.equivalence.wording import left_out_words
 
 FORMAT = "inspection-equivalence/1"
 MOST_NAMED, MOST_BATCHES, MOST_POINTS = 100, 500, 2000
@@ -27,10 +28,10 @@ class Group:
 @dataclass(frozen=True)
 class Comparison:
     """All of it. `about` says what was compared, as the caller told; `left_out` counts what could not be compared, by
-    reason; `repeated` counts units that were inspected several times (same batch and name, another record): intervals
-    take them for independent and are then too narrow. Of the batches at most MOST_BATCHES are in `batches`, those with
-    the most changed units first; `batches_left_out` counts the others. `points` are old and new scores for a plot,
-    evenly chosen."""
+    reason, and is said in the verdict's sentence. `repeated` counts units that were inspected several times (same batch
+    and name, another record): intervals take them for independent and are then too narrow. Of the batches at most
+    MOST_BATCHES are in `batches`, those with the most changed units first; `batches_left_out` counts the others.
+    `points` are old and new scores for a plot, evenly chosen, and whether the decision changed."""
 
     margins: Margins
     verdict: Verdict
@@ -61,8 +62,10 @@ def compare(
     """Compare both packages' decisions on `pairs`; `judge` has the rule for the verdict. Deterministic: no time, no
     chance. Raises PairsInvalid where there is no unit at all."""
     margins = margins or Margins()
+    words = left_out_words(left_out or {})
+    without = f"; left out: {', '.join(words)}" if words else ""
     if not len(pairs):
-        raise PairsInvalid("there is no unit that both packages decided; nothing can be compared")
+        raise PairsInvalid(f"there is no unit that both decided, so that nothing can be compared{without}")
     units = codes(pairs)
     whole = figures(units, margins)
     defects = _groups(_named(pairs.defects, only=units.defective), units, margins)
@@ -71,9 +74,10 @@ def compare(
     most_changed = sorted(batches, key=lambda group: (-group.figures.changed, group.name))
     parts = [(f"{kind} {group.name}", group.figures) for kind, groups in (("defect", defects), ("camera", cameras))
              for group in groups]  # fmt: skip
+    verdict = judge(whole, parts, margins)
     return Comparison(
         margins=margins,
-        verdict=judge(whole, parts, margins),
+        verdict=replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}{without}."),
         figures=whole,
         changes=changes(pairs, units, MOST_NAMED),
         defects=defects,

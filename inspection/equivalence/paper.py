@@ -15,6 +15,7 @@ from inspection.equivalence.pairs import OUTCOMES
 from inspection.equivalence.plots import difference_plot, score_plot
 from inspection.equivalence.verdict import AGREES, EQUIVALENT
 from inspection.equivalence.wording import (
+    counted,
     difference_words,
     interval_words,
     left_out_words,
@@ -66,7 +67,7 @@ def _story(answer: Mapping[str, Any], style: Any) -> list[Any]:
     for way in answer["changes"]["directions"]:
         if way["count"]:
             shown = way["units"][:MOST_UNITS]
-            title = f"{way['old']} to {way['new']}: {way['count']:,} units, {way['defective']:,} defective, "
+            title = f"{way['old']} to {way['new']}: {counted(way['count'])}, {way['defective']:,} defective, "
             title += f"{way['good']:,} good, {way['unknown']:,} not known"
             title += f"; the worst {len(shown)}" if len(shown) < way["count"] else ""
             story += _section(title, _units(shown), style, (40, 40, 28, 26, 26, 26))

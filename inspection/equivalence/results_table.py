@@ -181,7 +181,8 @@ def _chosen(packages: Mapping[str, str], wanted: str | None, source: str) -> str
             names = ", ".join(packages.values())
             raise PairsInvalid(f"{source or 'the table'} has several packages; choose one of {names}")
         return next(iter(packages), None)
-    fitting = [digest for digest, name in packages.items() if name == wanted or digest.startswith(wanted)]
+    fitting = [digest for digest, name in packages.items()
+               if name.partition(" (")[0] == wanted.partition(" (")[0] or digest.startswith(wanted)]  # fmt: skip
     if len(fitting) != 1:
         names = ", ".join(packages.values()) or "none"
         raise PairsInvalid(f"{wanted!r} names {len(fitting)} packages of {source or 'the table'}; it has {names}")

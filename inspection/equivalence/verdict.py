@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from inspection.equivalence.figures import Figures, Margins
 from inspection.equivalence.paired_rates import PairedRates, compare_rates, units_at_least, units_for_power
-from inspection.equivalence.wording import p_words, points
+from inspection.equivalence.wording import counted, p_words, points
 from inspection.rates import Rate
 
 EQUIVALENT, NOT_EQUIVALENT, NOT_SHOWN = "equivalent", "not equivalent", "not shown"
@@ -110,14 +110,14 @@ def _gaps(whole: Figures, detection: PairedRates, false_reject: PairedRates, def
         found.append(_missing("detection", whole.detection, "defective", defective))
     elif not detection.within or detection.counts.lost > most:
         found.append(
-            f"{_units(whole.unverified_passing)} would newly pass and nobody has said whether they are defective: "
+            f"{counted(whole.unverified_passing)} would newly pass and nobody has said whether they are defective: "
             "have them reviewed"
         )
     if not whole.false_reject.within:
         found.append(_missing("false rejects", whole.false_reject, "good", good))
     elif not false_reject.within:
         found.append(
-            f"{_units(whole.unverified_stopped)} would newly be stopped and nobody has said whether they are good: "
+            f"{counted(whole.unverified_stopped)} would newly be stopped and nobody has said whether they are good: "
             "have them reviewed"
         )
     return found
@@ -130,7 +130,9 @@ def _missing(what: str, rates: PairedRates, kind: str, need: Need) -> str:
     said = f"a difference in {what} within {_points(rates.margin)} is not shown by {have} {kind} units ({_span(rates)})"
     if need.for_power is None:
         return f"{said}: what was seen is itself beyond the margin, so that more units would rather show it to be worse"
-    return f"{said}: at least {need.at_least} are needed, about {need.for_power} if as many change as here"
+    enough = f"{said}: at least {need.at_least} are needed"
+    changed = rates.counts.lost + rates.counts.gained
+    return f"{enough}, about {need.for_power} if as many change as here" if changed else enough
 
 
 def _shown(what: str, rates: PairedRates, unverified: int) -> str:
@@ -138,7 +140,7 @@ def _shown(what: str, rates: PairedRates, unverified: int) -> str:
         f"the difference in {what} of {rates.counts.units} units is {_span(rates)}, within the margin of "
         f"{_points(rates.margin)} (p {p_words(rates.p_value)})"
     )
-    return f"{said}, also with {_units(unverified)} that nobody reviewed counted against it" if unverified else said
+    return f"{said}, also with {counted(unverified)} that nobody reviewed counted against it" if unverified else said
 
 
 def _worst_case(whole: Figures, margins: Margins) -> tuple[PairedRates, PairedRates]:
@@ -174,9 +176,9 @@ def _agreement(whole: Figures, margins: Margins) -> tuple[str, str]:
     else:
         word = NOT_SHOWN
     told = (
-        f"both decide all {_units(whole.units)} alike"
+        f"both decide all {counted(whole.units)} alike"
         if whole.units and not whole.changed
-        else f"{_units(whole.changed)} of {whole.units} would be decided differently, {_of(passing)} that the old "
+        else f"{counted(whole.changed)} of {whole.units:,} would be decided differently, {_of(passing)} that the old "
         f"package stopped would newly pass, {_of(stopped)} that it passed would newly be stopped"
     )
     if word != NOT_SHOWN:
@@ -207,10 +209,6 @@ def _rule_of_three(margin: float, confidence: float) -> int:
 
 def _of(rate: Rate) -> str:
     return f"{rate.count} of {rate.total}"
-
-
-def _units(count: int) -> str:
-    return f"{count} unit{'' if count == 1 else 's'}"
 
 
 def _points(share: float) -> str:

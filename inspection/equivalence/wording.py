@@ -13,9 +13,14 @@ _LEFT_OUT = {
 }
 
 
+def counted(units: int) -> str:
+    """So many units."""
+    return f"{units:,} unit{'' if units == 1 else 's'}"
+
+
 def left_out_words(left_out: Mapping[str, int]) -> list[str]:
     """What was not compared, in order of the reasons' names."""
-    return [f"{count:,} {'units' if count != 1 else 'unit'} {_LEFT_OUT.get(name, name.replace('_', ' '))}"
+    return [f"{counted(count)} {_LEFT_OUT.get(name, name.replace('_', ' '))}"
             for name, count in sorted(left_out.items()) if count]  # fmt: skip
 
 

@@ -91,12 +91,15 @@ def test_units_of_one_table_alone_and_faults_of_the_line_are_left_out_and_counte
     rows = [("REJECT", "PASS", "defective")] * 3 + [("REJECT", "REJECT", "good")] * 2 + ENOUGH[5:]
     faults = table(tmp_path / "faults.parquet", rows, old_reason=reasons)
     lines = run(faults).output
+    assert "left out: 5 units" in lines.splitlines()[0]
     assert "5 units rejected by the line for a fault of its own" in lines and "3 units of these" in lines
     more = table(tmp_path / "more.parquet", [*ENOUGH, ("PASS", "PASS", None)])
     assert "1 unit decided by the new package alone" in run(old, more).output
     assert "1 unit decided by the old package alone" in run(more, old).output
     undecided = table(tmp_path / "u.parquet", ENOUGH, old_outcome=pa.array([None, *["PASS"] * 599], pa.string()))
     assert "1 unit without a decision" in run(undecided).output
+    folder = table(tmp_path / "f.parquet", ENOUGH, old_outcome=pa.array([None] * 600, pa.string()))
+    assert "600 units without a decision on one side" in refused(folder)
 
 
 def test_an_image_that_the_new_package_cannot_inspect_is_a_reject(tmp_path: Path) -> None:
@@ -158,11 +161,11 @@ def test_tables_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_of_several_packages_one_must_be_chosen(tmp_path: Path) -> None:
-    parts = [pq.read_table(table(tmp_path / f"{name}.parquet", rows, f"capsule {name}"))
+    parts = [pq.read_table(table(tmp_path / f"{name}.parquet", rows, f"capsule {name} (0123456789ab)"))
              for name, rows in (("2.0.0", ENOUGH), ("3.0.0", known(400, 200, lost=50)))]  # fmt: skip
     both = tmp_path / "both.parquet"
     pq.write_table(pa.concat_tables(parts), both)
-    assert "choose one of capsule 2.0.0, capsule 3.0.0" in refused(both)
+    assert "choose one of capsule 2.0.0 (0123456789ab), capsule 3.0.0" in refused(both)
     assert "names 0 packages" in refused(both, "--new-package", "capsule 9")
     assert run(both, "--new-package", "capsule 2.0.0").output.startswith("equivalent: ")
     of_both = run(both, "--old-package", "capsule 2.0.0", "--new-package", "capsule 3.0.0")

@@ -68,7 +68,7 @@ def test_identical_decisions_without_enough_truth_still_state_the_agreement_exac
     answer = compare(paired([*known(20, 20), *[("REJECT", "REJECT", None)] * 500, *[("PASS", "PASS", None)] * 500]))
     assert answer.verdict.word == "not shown"
     assert answer.verdict.agreement == "agrees"
-    assert answer.verdict.agreement_sentence == "agrees: both decide all 1040 units alike."
+    assert answer.verdict.agreement_sentence == "agrees: both decide all 1,040 units alike."
     assert answer.figures.agreement.kappa == 1
 
 

@@ -51,6 +51,11 @@ def agreement(pairs: Sequence[tuple[Hashable, Hashable]], categories: Sequence[s
     table = np.zeros((len(categories), len(categories)), dtype=np.int64)
     for first, second in pairs:
         table[place[str(first)], place[str(second)]] += 1
+    return agreement_of(table, categories)
+
+
+def agreement_of(table: np.ndarray, categories: Sequence[str]) -> Agreement:
+    """The same from the counts `[C, C]` themselves: first decisions in rows, second ones in columns."""
     kappa, error = cohens_kappa(table)
     low, high = (None, None) if kappa is None or error is None else _interval(kappa, error)
     return Agreement(tuple(categories), tuple(tuple(row) for row in table.tolist()), kappa, low, high)

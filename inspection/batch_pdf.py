@@ -7,19 +7,17 @@ from typing import Any
 
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.platypus import Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from inspection.archive import Archive
 from inspection.batch_account import BatchAccount
 from inspection.errors import InspectionError
 from inspection.frames import FrameWrongFormat, Pixels, decode_frame, encode_png
 from inspection.heatmap import decode_heatmap, overlay
-from inspection.pdf_style import DARK, GREY, LINE, numbered, styles
+from inspection.pdf_style import WIDTH, box, numbered, styles, table
 from inspection.record_findings import deciding_limits
 from inspection.records import Entry, utc_text
 from inspection.verdict import Outcome
-
-_WIDTH = 186 * mm
 
 
 def batch_pdf(archive: Archive, account: BatchAccount, by: str, now: str | None = None) -> bytes:
@@ -66,8 +64,8 @@ def _summary(account: BatchAccount, style: Any) -> list[Any]:
     for signature in account.signatures:
         if signature.fault:
             warnings.append(f"The signature of {signature.full_name} does not hold: {signature.fault}.")
-    boxes = [_box(text, style) for text in warnings]
-    return [_table(rows, style, (34 * mm, 152 * mm), head=False), Spacer(1, 3 * mm), *boxes]
+    boxes = [box(text, style) for text in warnings]
+    return [table(rows, style, (34 * mm, 152 * mm), head=False), Spacer(1, 3 * mm), *boxes]
 
 
 def _units(account: BatchAccount) -> list[list[str]]:
@@ -121,7 +119,7 @@ def _pictures(archive: Archive, account: BatchAccount, style: Any) -> Table:
     """Two units side by side, each with its image and the heatmap over it."""
     cells = [_unit(archive, entry, style) for entry in account.worst]
     cells += [[]] * (len(cells) % 2)
-    return Table(list(zip(cells[::2], cells[1::2], strict=True)), colWidths=[_WIDTH / 2] * 2, hAlign="LEFT")
+    return Table(list(zip(cells[::2], cells[1::2], strict=True)), colWidths=[WIDTH / 2] * 2, hAlign="LEFT")
 
 
 def _unit(archive: Archive, entry: Entry, style: Any) -> list[Any]:
@@ -165,25 +163,7 @@ def _picture(data: bytes) -> Image:
 
 
 def _section(title: str, rows: list[list[str]], style: Any, widths: tuple[float, ...]) -> list[Any]:
-    return [Paragraph(title, style["h2"]), _table(rows, style, widths), Spacer(1, 2 * mm)]
-
-
-def _table(rows: list[list[str]], style: Any, widths: tuple[float, ...], *, head: bool = True) -> Table:
-    cells = [
-        [Paragraph(escape(text), style["head" if head and not number else "cell"]) for text in row]
-        for number, row in enumerate(rows)
-    ]
-    table = Table(cells, colWidths=widths, repeatRows=1 if head else 0)
-    rules: list[Any] = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
-                        ("LEFTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 2)]  # fmt: skip
-    table.setStyle(TableStyle(rules + ([("BACKGROUND", (0, 0), (-1, 0), GREY)] if head else [])))
-    return table
-
-
-def _box(text: str, style: Any) -> Table:
-    box = Table([[Paragraph("▲ " + escape(text), style["head"])]], colWidths=[_WIDTH])
-    box.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 1.2, DARK), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)]))
-    return box
+    return [Paragraph(title, style["h2"]), table(rows, style, widths), Spacer(1, 2 * mm)]
 
 
 def _time(at: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 from inspection.detector import Detector, available_cores
 from inspection.errors import InspectionError
 from inspection.finding import Finding, OutputReader
-from inspection.frames import Pixels
 from inspection.joined_graph import join_graphs
+from inspection.one_frame import OneFrame
 from inspection.package import Package, read_package
 from inspection.runtime_choice import proved_runtime
 
@@ -66,12 +66,12 @@ class CombinedDetector(Detector):
         """Whether one graph gives both findings."""
         return self._second is None
 
-    def find(self, pixels: Pixels) -> Finding:
+    def find_in(self, frame: OneFrame) -> Finding:
         """As `Detector`'s, with what the classifier finds beside it."""
         assert self.classifier
-        outputs = self.run(pixels)
+        outputs = frame.outputs(self._runtime, self.manifest.input)
         finding = self.finding(outputs)
-        other = self.classifier.finding(self._second.run(pixels) if self._second else outputs)
+        other = self._second.find_in(frame) if self._second else self.classifier.finding(outputs)
         return Finding(finding.score, finding.heatmap, finding.classes, ((other, self.classifier.manifest.limits),))
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 from inspection.finding import Finding, OutputReader
 from inspection.frames import Pixels
 from inspection.manifest import Manifest
+from inspection.one_frame import OneFrame
 from inspection.package import Package
-from inspection.preprocess import prepare
 from inspection.runtime import Outputs, Runtime
 from inspection.runtime_choice import proved_runtime
 
@@ -72,11 +72,15 @@ class Detector(OutputReader):
 
     def find(self, pixels: Pixels) -> Finding:
         """The finding in one frame `[H, W, 3]` uint8 RGB. Raises FrameWrongGeometry or RuntimeFault."""
-        return self.finding(self.run(pixels))
+        return self.find_in(OneFrame(pixels))
+
+    def find_in(self, frame: OneFrame) -> Finding:
+        """The same in a frame that other detectors look at as well."""
+        return self.finding(frame.outputs(self._runtime, self.manifest.input))
 
     def run(self, pixels: Pixels) -> Outputs:
         """What the graph says of one frame. Raises FrameWrongGeometry or RuntimeFault."""
-        return self._runtime.run(prepare(pixels, self.manifest.input)[None])
+        return OneFrame(pixels).outputs(self._runtime, self.manifest.input)
 
 
 def identity_of(package: Package, classifier: OutputReader | None) -> dict[str, dict[str, str]]:

@@ -1,14 +1,16 @@
 """From a stored image to a finding, or to the reason why there is none: what `predict` and `reinspect` do per image."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from inspection.detector import FrameDetector
+from inspection.detector import Detector, FrameDetector
 from inspection.errors import InspectionError
 from inspection.finding import Finding
-from inspection.frames import Pixels, decode_frame
+from inspection.frames import Colour, Pixels, decode_frame
 from inspection.image_quality import FrameNotGood
+from inspection.one_frame import OneFrame
 from inspection.preprocess import FrameWrongGeometry
 from inspection.verdict import Limits, Reason, Verdict, reason_for, reject
 
@@ -70,8 +72,36 @@ def find_in_image(detector: FrameDetector, name: str, read: Callable[[], bytes])
 
 def find_in_frame(detector: FrameDetector, name: str, pixels: Pixels) -> ImageFinding:
     """Inspect one frame `[H, W, 3]` uint8 RGB. Never raises: whatever goes wrong is the failure."""
+    return _found(lambda: detector.find(pixels), name, pixels)
+
+
+def find_with_each(detectors: Sequence[Detector], name: str, read: Callable[[], bytes]) -> list[ImageFinding]:
+    """What each of several detectors finds in one image, as `find_in_image`: it is read once, decoded once for each
+    colour that they want, and what two of them compute alike of it is computed once."""
     try:
-        return ImageFinding(detector.find(pixels), pixels)
+        data = read()
+    except Exception as error:
+        return [ImageFinding(failure=_failure(error, name, Reason.FRAME_UNREADABLE))] * len(detectors)
+    frames: dict[Colour, OneFrame | Failure] = {}
+    found: list[ImageFinding] = []
+    for detector in detectors:
+        colour = detector.manifest.input.colour
+        if colour not in frames:
+            try:
+                frames[colour] = OneFrame(decode_frame(data, name, colour))
+            except Exception as error:
+                frames[colour] = _failure(error, name, Reason.FRAME_UNREADABLE)
+        frame = frames[colour]
+        if isinstance(frame, Failure):
+            found.append(ImageFinding(failure=frame))
+        else:
+            found.append(_found(partial(detector.find_in, frame), name, frame.pixels))
+    return found
+
+
+def _found(find: Callable[[], Finding], name: str, pixels: Pixels) -> ImageFinding:
+    try:
+        return ImageFinding(find(), pixels)
     except InspectionFailed as error:
         message = error.failure.message.replace(error.asked, name, 1)
         return ImageFinding(failure=replace(error.failure, message=message))

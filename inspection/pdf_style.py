@@ -1,6 +1,8 @@
 """How our documents look on paper: greys, DejaVu Sans (it comes with matplotlib), page x of y."""
 
+from collections.abc import Sequence
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Paragraph, Table, TableStyle
 
 GREY, LINE, DARK = HexColor("#eef0f1"), HexColor("#c4c9cc"), HexColor("#22282b")
 FONT, BOLD, MONO = "DejaVu", "DejaVu-Bold", "DejaVu-Mono"
+WIDTH = 186 * mm  # of an A4 page between our margins
 
 
 @cache
@@ -35,6 +39,26 @@ def styles() -> dict[str, ParagraphStyle]:
         "head": ParagraphStyle("head", text, fontName=BOLD, fontSize=7.5, leading=10),
         "cell": ParagraphStyle("cell", text, fontSize=7, leading=9, wordWrap="CJK"),
     }
+
+
+def table(rows: Sequence[Sequence[str]], style: Any, widths: Sequence[float], *, head: bool = True) -> Table:
+    """Rows of texts in columns of these widths, ruled; the first row is the head unless `head` says no."""
+    cells = [
+        [Paragraph(escape(text), style["head" if head and not number else "cell"]) for text in row]
+        for number, row in enumerate(rows)
+    ]
+    made = Table(cells, colWidths=widths, repeatRows=1 if head else 0)
+    rules: list[Any] = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
+                        ("LEFTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 2)]  # fmt: skip
+    made.setStyle(TableStyle(rules + ([("BACKGROUND", (0, 0), (-1, 0), GREY)] if head else [])))
+    return made
+
+
+def box(text: str, style: Any) -> Table:
+    """A warning across the page."""
+    made = Table([[Paragraph("▲ " + escape(text), style["head"])]], colWidths=[WIDTH])
+    made.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 1.2, DARK), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)]))
+    return made
 
 
 class numbered(Canvas):  # type: ignore[misc]  # noqa: N801  # reportlab calls it like a function

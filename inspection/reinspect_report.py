@@ -11,10 +11,12 @@ import cv2
 import jinja2
 
 from inspection.detector import Detector
+from inspection.equivalence.page import render_part
 from inspection.frames import Pixels
 from inspection.heatmap import overlay
 from inspection.image_finding import find_in_image
 from inspection.ordered_pool import map_in_order
+from inspection.reinspect_tally import Direction, Tally
 from inspection.verdict import SHOWN, Limits, Outcome
 from inspection.work_list import WorkList
 
@@ -29,7 +31,7 @@ _DIRECTIONS = (
     ("REJECT", "REVIEW"),
 )  # fmt: skip
 
-Item = Mapping[str, Any]
+Item = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,16 @@ class Group:
         return any(row.item["old_reason"] not in (None, *SHOWN) for row in self.rows)
 
 
-def render_report(summary: Mapping[str, Any], work: WorkList, detector: Detector, threads: int) -> bytes:
-    """The page for the content of `result.json`; pictures are read from `work` and inspected again by `detector`."""
-    shown, groups = _chosen(summary)
-    limits = detector.manifest.limits
-
-    def illustrate(item: Item) -> Row:
-        review, reject = item["limits"] or (limits.review_limit, limits.reject_limit)
-        return _row(item, work, detector, Limits(review_limit=review, reject_limit=reject))
-
-    rows = {id(row.item): row for row in map_in_order(illustrate, shown, threads)}
-    illustrated = [
-        Group(old, new, len(items), tuple(rows[id(item)] for item in items if id(item) in rows))
-        for (old, new), items in groups
-    ]
+def render_report(
+    summary: Mapping[str, Any],
+    tallies: Sequence[Tally],
+    work: WorkList,
+    detectors: Sequence[Detector],
+    threads: int,
+) -> bytes:
+    """The page for the content of `result.json`, a part for each package; pictures are read from `work` and inspected
+    again by the package's detector. Of several packages each has its share of the pictures."""
+    most = max(1, MOST_PICTURES // len(detectors))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -78,42 +76,65 @@ def render_report(summary: Mapping[str, Any], work: WorkList, detector: Detector
         lstrip_blocks=True,
     )
     environment.filters |= {"score": _score, "words": _words}
+    parts = [
+        _part(said, tally, work, detector, threads, most)
+        for said, tally, detector in zip(per_package(summary), tallies, detectors, strict=True)
+    ]
     page = environment.get_template("reinspect.html").render(
+        parts=parts,
         result=summary,
-        groups=illustrated,
-        pictures=len(shown),
-        unreadable=summary["unreadable"][:MOST_UNREADABLE],
         outcomes=[str(outcome) for outcome in (Outcome.PASS, Outcome.REVIEW, Outcome.REJECT)],
-        limits=limits,
     )
     return page.encode("utf-8", "replace")
 
 
-def _chosen(summary: Mapping[str, Any]) -> tuple[list[Item], list[tuple[tuple[str | None, str], list[Item]]]]:
-    """The units to show with pictures, and all units by direction, each group with what matters most first."""
-    if summary["stopped"]:
-        stopped = list(summary["stopped"])
-        return stopped[:MOST_PICTURES], [((None, "REJECT"), stopped)]
-    changed = summary["changed_verdicts"]
-    directions = dict.fromkeys([*_DIRECTIONS, *((item["old"], item["new"]) for item in changed)])
-    groups: list[tuple[tuple[str | None, str], list[Item]]] = []
-    for old, new in directions:
-        items = [item for item in changed if (item["old"], item["new"]) == (old, new)]
-        if items:
-            groups.append(((old, new), sorted(items, key=lambda item: _rank(item, new))))
-    return _fairly((items for _, items in groups), MOST_PICTURES), groups
+def per_package(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The content of `result.json` as each package's own: what is so of all of them, and what it alone changes."""
+    first = {name: value for name, value in summary.items() if name != "further"}
+    shared = {name: value for name, value in first.items() if name not in ("classifier", "comparison")}
+    return [first, *({**shared, **other} for other in summary.get("further", ()))]
+
+
+def _part(
+    said: Mapping[str, Any], tally: Tally, work: WorkList, detector: Detector, threads: int, most: int
+) -> dict[str, Any]:
+    shown, groups = _chosen(said, tally, most)
+    limits = detector.manifest.limits
+
+    def illustrate(item: Item) -> Row:
+        review, reject = item["limits"] or (limits.review_limit, limits.reject_limit)
+        return _row(item, work, detector, Limits(review_limit=review, reject_limit=reject))
+
+    rows = {id(row.item): row for row in map_in_order(illustrate, shown, threads)}
+    illustrated = [
+        Group(old, new, total, tuple(rows[id(item)] for item in items if id(item) in rows))
+        for (old, new), total, items in groups
+    ]
+    compared = said.get("comparison")
+    return {
+        "compared": compared, "comparison": render_part(compared) if compared and "verdict" in compared else "",
+        "result": said, "groups": illustrated, "pictures": len(shown), "limits": limits,
+        "unreadable": said["unreadable"][:MOST_UNREADABLE],
+    }  # fmt: skip
+
+
+Groups = list[tuple[Direction, int, list[Item]]]
+
+
+def _chosen(said: Mapping[str, Any], tally: Tally, most: int) -> tuple[list[Item], Groups]:
+    """The units to show with pictures, and the foremost units by direction with how many there are in all."""
+    if tally.stopped.total:
+        stopped = list(said["stopped"])
+        return stopped[:most], [((None, "REJECT"), tally.stopped.total, stopped)]
+    directions = [one for one in dict.fromkeys([*_DIRECTIONS, *tally.foremost]) if one in tally.foremost]
+    groups: Groups = [(one, tally.foremost[one].total, tally.foremost[one].items) for one in directions]
+    return _fairly((items for _, _, items in groups), most), groups
 
 
 def _fairly(groups: Iterable[Sequence[Item]], most: int) -> list[Item]:
     """The first of each group, then the second of each…, so that no large group leaves a small one without pictures."""
     taken = chain.from_iterable(zip_longest(*groups))
     return [item for item in taken if item is not None][:most]
-
-
-def _rank(item: Item, new: str) -> float:
-    """What would be stopped now: the highest new score first. What would pass now: the highest old score first."""
-    score = item["old_score"] if new == Outcome.PASS else item["new_score"]
-    return -score if score is not None else float("inf")
 
 
 def _row(item: Item, work: WorkList, detector: Detector, limits: Limits) -> Row:

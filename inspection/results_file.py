@@ -125,12 +125,7 @@ class ResultsFile:
 
     def results(self) -> Iterator[Line]:
         """The lines after the header, read one at a time."""
-        with self.path.open("rb") as file:
-            file.readline()
-            for line in file:
-                parsed = _parse(line)
-                if parsed is not None:
-                    yield parsed
+        return read_results(self.path.parent)
 
     def _kept(self, known: Callable[[Line], bool]) -> tuple[int, Line | None, int]:
         done, last = 0, None
@@ -142,6 +137,16 @@ class ResultsFile:
                     break
                 done, last, end = done + 1, parsed, end + len(line)
         return done, last, end
+
+
+def read_results(folder: Path) -> Iterator[Line]:
+    """The lines after the header of the run in `folder`, one at a time."""
+    with (folder / NAME).open("rb") as file:
+        file.readline()
+        for line in file:
+            parsed = _parse(line)
+            if parsed is not None:
+                yield parsed
 
 
 def _line(value: Line) -> bytes:

@@ -10,7 +10,6 @@ from statistics import median
 from subprocess import CompletedProcess
 from typing import Any
 
-import onnx
 import pytest
 
 from inspection import reinspect_report
@@ -19,27 +18,18 @@ from inspection.archive_work import ArchiveWork
 from inspection.detector import Detector
 from inspection.folder_work import FolderWork
 from inspection.frames import read_frame
-from inspection.package import open_package, read_package, seal
+from inspection.package import open_package, read_package
 from inspection.recipe import Recipe
 from inspection.records import Draft, Entry, from_row
 from inspection.reinspect import Reinspection
 from inspection.station import Station
-from inspection.verdict import Limits, Reason, decide
+from inspection.verdict import Limits, Reason
+from tests.inspection.reinspection import with_limits
 
 Fill = Callable[[int], Path]
 Run = Callable[..., CompletedProcess[str]]
 Images = dict[str, list[Path]]
 SAME = ("--runtime", "onnxruntime")  # the one of the fixture `detector`
-
-
-def with_limits(package: Path, limits: Limits) -> bytes:
-    """The same detector as a package with other limits."""
-    read = read_package(package)
-    golden = [
-        frame.model_copy(update={"outcome": decide(frame.score, limits).outcome}) for frame in read.manifest.golden
-    ]
-    manifest = read.manifest.model_copy(update={"limits": limits, "golden": golden, "version": "9.0.0"})
-    return seal(onnx.ModelProto.FromString(read.model), manifest, read.golden)
 
 
 def entries_of(folder: Path) -> list[Entry]:

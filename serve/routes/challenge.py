@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.accounts.roles import Permission
@@ -10,8 +10,10 @@ from inspection.accounts.sign_in import SignInRefused
 from inspection.challenge.clearance import ChallengeDue
 from inspection.challenge.kit import KitUnusable, kept_kit
 from inspection.errors import InspectionError
+from inspection.frames import FrameUnreadable, FrameWrongFormat, decode_frame, encode_thumbnail
+from inspection.image_store import ImageChanged, ImageMissing
 from inspection.registry.items import Version as KitVersion
-from inspection.registry.items import read_versions
+from inspection.registry.items import VersionMissing, find_version, read_versions
 from inspection.signatures import SignatureRefused
 from serve.challenges import ChallengeRefused
 from serve.deps import AddressDep, ArchiveDep, AuthenticationDep, ServiceDep, allow
@@ -65,6 +67,27 @@ def _units(archive: ArchiveDep, version: KitVersion) -> dict[str, Any]:
         return {"units": kept_kit(archive, version).model_dump(mode="json")["units"], "fault": ""}
     except KitUnusable as error:
         return {"units": [], "fault": str(error)}
+
+
+@router.get("/kits/{name}/{version}/images/{number}", response_class=Response, dependencies=[allow(Permission.VIEW)])
+def picture(
+    name: str, version: Version, number: Annotated[int, Path(ge=0, le=100_000)], archive: ArchiveDep,
+    width: Annotated[int, Query(ge=16, le=2048)] = 480,
+) -> Response:  # fmt: skip
+    """A kit's image as a JPEG, its longer side `width` pixels at most."""
+    try:
+        kit = kept_kit(archive, find_version(read_versions(archive), "kit", name, version))
+        image = kit.files[number]
+        data = archive.images.get(image)
+        try:
+            pixels = decode_frame(data, image)
+        except FrameWrongFormat:
+            pixels = decode_frame(data, image, "mono")
+    except IndexError as error:
+        raise Problem(404, "image_missing", f"kit {name} {version} has no image {number}") from error
+    except (VersionMissing, KitUnusable, ImageMissing, ImageChanged, FrameUnreadable) as error:
+        raise Problem(404, error.code, str(error)) from error
+    return Response(encode_thumbnail(pixels, width), media_type="image/jpeg")
 
 
 @router.post("/kits/{name}/{version}/approve")

@@ -35,6 +35,7 @@ from inspection.reinspect import Reinspection
 from inspection.reviews import Decision, reviewed
 from inspection.verify import verify_archive
 from tests.people import PASSWORD, people
+from tests.serve.serving import running, write_recipe
 
 Images = dict[str, list[Path]]
 HEAD = ("file", "id", "when", "lot", "result", "why", "score", "cam", "label", "who")
@@ -272,7 +273,7 @@ def test_killed_in_the_middle_and_started_again_it_is_the_same_archive(killed_af
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
     peaks = []
-    for number in (1500, 4500):  # more than a page of records
+    for number in (1100, 2600):  # more than a page of records
         folder = tmp_path / f"plant-{number}"
         file = plant(folder, several(number), images=1)
         for more in range(1, number):
@@ -329,3 +330,19 @@ def test_the_hour_that_is_missing_and_the_one_that_is_twice_are_not_guessed() ->
     with pytest.raises(RowUnfit, match="two times"):
         mapping.moment("2024-10-27T02:30:00")
     assert mapping.moment("2024-10-27T03:30:00").hour == 2
+
+
+def test_pages_and_batch_show_imported_units_as_any_other(tmp_path: Path, vial_package: Path) -> None:
+    out = tmp_path / "archive"
+    rows = [{"result": "io"}, {"id": "u1", "file": "1.png", "result": "nio", "why": "crack", "label": "crack",
+                               "who": "vera"}, {"id": "u2", "file": "2.png", "result": "?"}]  # fmt: skip
+    assert imported(tmp_path / "plant", plant(tmp_path / "plant", rows), out).exit_code == 0
+    with running(write_recipe(tmp_path, vial_package), out) as station:
+        for path in ("/records", "/records/imported/1", "/records/imported/2", "/records/imported/2/panel", "/trends",
+                     "/batches", "/batches/L1", "/review", "/review?batch=L1", "/audit", "/", "/api/records",
+                     "/api/records/imported/1", "/api/records/imported/1/image?width=64", "/api/batches/L1",
+                     "/api/batches/L1/report"):  # fmt: skip
+            answer = station.client.get(path, headers={"Accept": "*/*"})
+            assert answer.status_code == 200, (path, answer.text[:300])
+        counts = station.client.get("/api/batches/L1").json()["totals"]["outcomes"]
+        assert counts == {"PASS": 1, "REJECT": 1, "REVIEW": 1}

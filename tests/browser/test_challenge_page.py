@@ -43,7 +43,10 @@ def test_a_run_from_the_page_shows_each_unit_with_its_picture(
         page.get_by_role("heading", name="The last run").wait_for()
         assert page.locator("table.kit tbody tr").count() == 2
         assert page.locator("table.kit td:last-child").all_inner_texts() == ["✓ as registered"] * 2
-        page.wait_for_function("[...document.querySelectorAll('table.kit img')].every(one => one.naturalWidth > 0)")
+        page.wait_for_load_state("networkidle")
+        assert page.eval_on_selector_all(
+            "table.kit img", "all => all.length == 2 && all.every(one => one.naturalWidth)"
+        )
         both_sizes(look, screenshots, "challenge-passed")
         page.get_by_role("button", name="Approve").click()
         assert page.get_by_role("heading", name="Approve kit vial-kit 1.1.0").is_visible()

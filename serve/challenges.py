@@ -234,12 +234,14 @@ class Challenges:
         self._tell()
 
     def state(self) -> dict[str, Any] | None:
-        """What pages show; None where the recipe has no challenge."""
+        """What pages show; None where the recipe has no challenge. `due` says why nothing passes now, `next` why no
+        batch can begin."""
         config = self.config
         if config is None:
             return None
         run = self._open
-        return {"kit": config.kit, "every": config.every, "due": self._due(), "overridden": self._overridden,
+        waits = config.every == "batch" and self._service.station.batch is None
+        return {"kit": config.kit, "every": config.every, "due": self._due(), "next": self._why if waits else "", "overridden": self._overridden,
                 "run": run.described() if run else None}  # fmt: skip
 
     @property

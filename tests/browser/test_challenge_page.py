@@ -36,6 +36,7 @@ def test_a_run_from_the_page_shows_each_unit_with_its_picture(
     with looking(browser, challenged, "both", "/challenge") as look:
         page = look.page
         assert page.get_by_text("No kit was run yet.").is_visible()
+        assert "challenge kit vial-kit was not run yet" in look.text("section:has(#state-title)")
         both_sizes(look, screenshots, "challenge-due")
         page.get_by_role("button", name="Run the kit’s images").click()
         page.locator("#images [name=why]").fill("before batch 7")

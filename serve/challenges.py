@@ -241,8 +241,10 @@ class Challenges:
             return None
         run = self._open
         waits = config.every == "batch" and self._service.station.batch is None
-        return {"kit": config.kit, "every": config.every, "due": self._due(), "next": self._why if waits else "", "overridden": self._overridden,
-                "run": run.described() if run else None}  # fmt: skip
+        return {
+            "kit": config.kit, "every": config.every, "due": self._due(), "next": self._why if waits else "",
+            "overridden": self._overridden, "run": run.described() if run else None,
+        }  # fmt: skip
 
     @property
     def _recipe_sha256(self) -> str:

@@ -13,6 +13,7 @@ from inspection.recipe import ChallengeConfig
 from inspection.records import Entry, from_row
 from inspection.registry.items import read_versions
 from inspection.verify import verify_archive
+from serve import challenges
 from tests.kits import CHALLENGE, approved, vial_kit
 from tests.people import PASSWORD
 from tests.serve.serving import Running, running, wait_for, write_recipe
@@ -237,3 +238,19 @@ def test_a_kit_is_listed_and_approved_over_http_by_another_person(
         assert as_person(station, "quinn", path, name="quinn", **said).status_code == 200
         assert station.client.get("/api/challenge/kits").json()[0]["state"] == "approved"
         assert as_person(station, "quinn", "/api/challenge/override", name="quinn", **said).status_code == 409
+
+
+def test_records_that_cannot_be_read_allow_nothing(
+    tmp_path: Path, vial_package: Path, vial_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "archive"
+    approved(folder, vial_kit(tmp_path, vial_images))
+    shift = CHALLENGE | {"every": "shift"}
+    with running(write_recipe(tmp_path, vial_package, challenge=shift), folder) as station:
+        assert station.client.post("/api/challenge/run", json=WHY).json()["reason"] == "challenge_passed"
+        assert station.service.challenges.blocked(None) == ""
+        monkeypatch.setattr(challenges, "clearance", lambda *_, **__: 1 / 0)
+        station.service.challenges.refresh()
+        assert "nobody can tell" in station.service.challenges.blocked(None)
+        monkeypatch.undo()
+        wait_for(lambda: station.service.challenges.blocked(None) == "")

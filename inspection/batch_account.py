@@ -68,6 +68,12 @@ class BatchAccount:
         return self.stops[-1] if self.stops else None
 
     @property
+    def challenge(self) -> dict[str, Any] | None:
+        """What its start has on record of the challenge kit: by which record the station was cleared, and whether that
+        is a signed override. None where the recipe asked for none."""
+        return self.started.details.get("challenge") if self.started else None
+
+    @property
     def reconciled(self) -> bool:
         """Whether every unit that came by is on record, when it ended and now."""
         fits = all(stop.details.get("reconciled") for stop in self.stops)
@@ -84,7 +90,7 @@ class BatchAccount:
             "worst": [{"record": one.name, "unit": one.unit, "score": one.score, "reject_limit": one.reject_limit,
                        "outcome": one.outcome, "reason": one.reason, "hash": one.hash} for one in self.worst],
             "signatures": [asdict(one) for one in self.signatures], "heads": [asdict(one) for one in self.heads],
-            "events": self.events,
+            "events": self.events, "challenge": self.challenge,
         }  # fmt: skip
 
 

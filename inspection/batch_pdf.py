@@ -51,6 +51,7 @@ def _summary(account: BatchAccount, style: Any) -> list[Any]:
         ["Batch", account.batch], ["Product", ", ".join(account.products)], ["Station", ", ".join(account.stations)],
         ["Time (UTC)", f"{_time(account.first_at)} to {_time(account.last_at)}"],
         ["Begun by", _by(account.started)], ["Ended by", _by(account.stopped)],
+        *([["Challenge kit", _challenge(account.challenge)]] if account.challenge else []),
     ]  # fmt: skip
     warnings = []
     if account.stopped is None:
@@ -59,6 +60,8 @@ def _summary(account: BatchAccount, style: Any) -> list[Any]:
         )
     elif not account.reconciled:
         warnings.append(f"NOT RECONCILED: {account.triggered} units came by, and {account.totals.units} are on record.")
+    if account.challenge and account.challenge.get("overridden"):
+        warnings.append("The challenge kit was NOT PASSED before this batch: its start was overridden.")
     if not account.signatures:
         warnings.append("Not signed.")
     for signature in account.signatures:
@@ -168,6 +171,12 @@ def _section(title: str, rows: list[list[str]], style: Any, widths: tuple[float,
 
 def _time(at: str) -> str:
     return at[:19].replace("T", " ")
+
+
+def _challenge(said: dict[str, Any]) -> str:
+    kit = said.get("kit") or {}
+    what = "OVERRIDDEN" if said.get("overridden") else f"passed with {kit.get('name')} {kit.get('version')}"
+    return f"{what}, {said.get('by')}, {_time(str(said.get('at')))}: {said.get('why')} [{said.get('record')}]"
 
 
 def _by(entry: Entry | None) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -99,10 +99,22 @@ class Keep(_Part):
         return int.from_bytes(drawn[:8], "big") < self.passes_in_full * 2**64
 
 
+class ChallengeConfig(_Part):
+    """When known units must prove the station: `kit` is the name of a challenge kit, of which the version approved last
+    is taken where none is named. Before every `batch`, or every `shift` of so many hours, or `none`: then it can be
+    run, and nothing is blocked where it was not."""
+
+    kit: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
+    version: str | None = Field(default=None, pattern=f"^{VERSION_PATTERN}$")
+    every: Literal["batch", "shift", "none"] = "batch"
+    shift_hours: float = Field(default=8.0, gt=0, le=168)
+
+
 class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
     where there is a `region`, what is found outside it does not count;
+    a `challenge` says when known units must prove the station;
     an image that is not of the `image_quality` is not judged, and its unit rejected;
     `deadline_ms` runs from the trigger; an `ejector` says it instead. At most `queue` units are on their way at once.
     The station stops after `consecutive_rejects` units in a row that did not pass (0: never). `lanes` frames are looked
@@ -130,6 +142,7 @@ class Recipe(_Part):
     consecutive_rejects: int = Field(default=0, ge=0)
     lanes: int = Field(default=1, ge=1, le=64)
     threads: int | None = Field(default=None, ge=1, le=256)
+    challenge: ChallengeConfig | None = None
 
     @field_validator("station")
     @classmethod
@@ -162,6 +175,13 @@ class Recipe(_Part):
         unknown = [name for name in (self.region.cameras if self.region else ()) if known and name not in known]
         if unknown:
             msg = f"the region names a camera {unknown[0]!r}, and the recipe has {', '.join(known)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _batches_are_begun_where_each_is_challenged(self) -> "Recipe":
+        if self.batch is not None and self.challenge and self.challenge.every == "batch":
+            msg = "with a challenge before every batch a recipe has no `batch`: somebody begins each of them"
             raise ValueError(msg)
         return self
 

@@ -19,6 +19,7 @@ from inspection.archive import Archive, Writing
 from inspection.config import read_config
 from inspection.guards import lifted
 from inspection.records import AUDIT, Draft, Entry, utc_text
+from inspection.registry.items import PREFIX, contents_of
 from inspection.retention_marks import REMOVED, Kept, kept_marks, removal_digest
 from inspection.schema import entries
 from inspection.signatures import Signer, signed_statement
@@ -151,6 +152,9 @@ def _spare_shared(connection: Connection, removal: Removal, kept: Kept) -> None:
     """The same content is one file: what a record needs that neither this rule covers nor an earlier removal did
     stays."""
     rule = removal.rule
+    controlled = select(entries).where(entries.c.kind == "event", entries.c.reason == f"{PREFIX}registered")
+    for row in connection.execute(controlled).mappings():
+        removal.names.difference_update(contents_of(dict(row)))  # a challenge kit may have a unit's image
     for row in _rows(connection, "~"):
         covered = row["sequence"] <= removal.chains.get(row["station"], (0, ""))[0]
         old = row["recorded_at"] < removal.before and row["outcome"] == rule.outcome

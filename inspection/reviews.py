@@ -85,14 +85,30 @@ def add_review(
     Raises RecordMissing, ReviewInvalid, ArchiveFault.
     """
     entry = find_record(archive, record)
-    if entry.kind != "unit":
-        raise RecordMissing(f"the archive has no unit's record {record!r}; give one as station/number")
-    if not reviewer.strip():
-        raise ReviewInvalid("a review needs the reviewer's name")
+    draft = review_draft(entry, labels, reviewer, comment, decision, blind=blind, settles=settles)
+    return archive.append(draft, entry.station)
+
+
+def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """The names of defects, without spaces around them. Raises ReviewInvalid."""
     labels = tuple(label.strip() for label in labels)
     unfit = [label for label in labels if label.lower() in _NO_DEFECT or not _NAME.fullmatch(label)]
     if unfit:
         raise ReviewInvalid(f"{unfit[0]!r} is not the name of a defect; give one without commas and semicolons")
+    return labels
+
+
+def review_draft(
+    entry: Entry, labels: Sequence[str], reviewer: str, comment: str = "", decision: Decision | None = None, *,
+    blind: bool = False, settles: bool = False, **more: Any,
+) -> Draft:  # fmt: skip
+    """The event of a review of a unit's record, which belongs into the same chain; `more` is added to its details.
+    Raises RecordMissing and ReviewInvalid."""
+    if entry.kind != "unit":
+        raise RecordMissing(f"the archive has no unit's record {entry.name!r}; give one as station/number")
+    if not reviewer.strip():
+        raise ReviewInvalid("a review needs the reviewer's name")
+    labels = check_labels(labels)
     decision = decision or _said_by(labels)
     if labels and decision is not Decision.CONFIRM_REJECT:
         raise ReviewInvalid(f"{labels[0]!r} is a defect, and {decision.replace('_', ' ')!r} says none; leave one out")
@@ -105,8 +121,8 @@ def add_review(
         "decision": str(decision),
     }
     details |= {name: True for name, said in (("blind", blind), ("settles", settles)) if said}
-    draft = Draft("event", unit=entry.unit, batch=entry.batch, product=entry.product, reason=REVIEW, details=details)
-    return archive.append(draft, entry.station)
+    details |= more
+    return Draft("event", unit=entry.unit, batch=entry.batch, product=entry.product, reason=REVIEW, details=details)
 
 
 def deciding_review(reviews: Sequence[Review]) -> Review | None:

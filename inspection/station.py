@@ -93,7 +93,7 @@ class Station:
         opened = self.clock() if opened is None else opened
         # A unit that waited too long is not worth the detector's time: the ones behind it are.
         late = reject(Reason.LATE), f"not decided within the deadline of {self.recipe.deadline_ms} ms"
-        finding, verdict, message = (None, *late) if self._late(opened) else self._judge(frame)
+        finding, verdict, message = (None, *late) if self._late(opened) else self.judge(frame)
         if verdict.outcome is not Outcome.REJECT and self._late(opened):
             verdict, message = late
         return self._record(UnitAccount(unit, verdict, opened, (Seen(frame, finding),), message, batch))
@@ -122,7 +122,9 @@ class Station:
         package = self.detector.package.digest
         return Draft("event", recipe=self.recipe.label, reason=what, package=package, details=details)
 
-    def _judge(self, frame: Frame) -> tuple[Finding | None, Verdict, str]:
+    def judge(self, frame: Frame) -> tuple[Finding | None, Verdict, str]:
+        """What is found in a frame, the verdict at the recipe's limits and in its region, and what went wrong, if
+        anything did. Nothing is recorded: a unit goes through `inspect`."""
         judged = self.counted(find_in_frame(self.detector, frame.name, frame.pixels), frame)
         return judged.finding, judged.verdict(self.limits), judged.failure.message if judged.failure else ""
 

@@ -13,6 +13,7 @@ from inspection.record_findings import CLASSIFIER, PACKAGE
 from inspection.records import Draft, Entry, FrameRecord
 from inspection.verdict import Limits, Outcome, Reason, Verdict
 
+CHALLENGE = "challenge"  # the key of what is known of a challenge kit's unit, which is of no batch
 IMAGE_QUALITY = "image_quality"  # the key in a record's details; records made before it was kept lack it
 
 
@@ -63,7 +64,7 @@ def unit_draft(
     return Draft(
         kind="unit",
         unit=account.unit,
-        batch=account.batch or recipe.batch,
+        batch=None if CHALLENGE in account.more else account.batch or recipe.batch,
         product=recipe.product,
         recipe=recipe.label,
         package=detector.package.digest,

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     TRIGGER_LOST = "trigger_lost"
     CLOCK_STEP = "clock_step"
     NOT_DELIVERED = "not_delivered"
+    CHALLENGE = "challenge"
 
 
 class Limits(BaseModel):

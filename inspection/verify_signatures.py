@@ -4,9 +4,11 @@ by the retention rule."""
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from inspection.archive import Archive
+from inspection.challenge.clearance import override_fault
+from inspection.challenge.run import OVERRIDDEN
 from inspection.records import AUDIT, Entry, from_row
 from inspection.registry.items import PREFIX, step_fault
 from inspection.retention_marks import REMOVED, Kept, removal_fault
@@ -22,11 +24,12 @@ def check_signatures(archive: Archive, kept: Kept, keys: Collection[str], found:
     table = entries.c
     steps = (table.reason >= PREFIX) & (table.reason < PREFIX + "~")
     query = select(entries).where(
-        table.kind == "event", table.station == AUDIT, or_(table.reason.in_((SIGNED, REMOVED)), steps)
+        table.kind == "event",
+        or_(and_(table.station == AUDIT, or_(table.reason.in_((SIGNED, REMOVED)), steps)), table.reason == OVERRIDDEN),
     )
     seen: dict[str, str] = {}
     with archive.reader() as connection:
-        for row in connection.execute(query.order_by(table.sequence)).mappings():
+        for row in connection.execute(query.order_by(table.station, table.sequence)).mappings():
             try:
                 event = from_row(row)
                 fault = _fault(connection, event, kept, keys)
@@ -43,6 +46,8 @@ def check_signatures(archive: Archive, kept: Kept, keys: Collection[str], found:
 
 
 def _fault(connection: Connection, event: Entry, kept: Kept, keys: Collection[str]) -> str:
+    if event.reason == OVERRIDDEN:
+        return override_fault(event, keys)
     if event.reason == REMOVED:
         return removal_fault(event.details, keys)
     if event.reason != SIGNED:

@@ -23,6 +23,7 @@ from serve.routes import (
     audit,
     batches,
     cameras,
+    challenge,
     control,
     inspect,
     live,
@@ -48,7 +49,7 @@ OPEN = frozenset({
 _ROUTERS = (
     live.router, inspect.router, records.router, reviews.router, signatures.router, control.router, cameras.router,
     metrics.router, session.router, accounts.router, audit.router, registry.router, batches.router,
-    open_id.router, trends.router, registry_drafts.router, registry_what_if.router, selections.router,
+    challenge.router, open_id.router, trends.router, registry_drafts.router, registry_what_if.router, selections.router,
     *PAGES,
 )  # fmt: skip
 

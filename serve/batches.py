@@ -65,15 +65,17 @@ class Batches:
         return last.batch
 
     def start(self, batch: str, by: str, why: str) -> Entry:
-        """Units from now on are of `batch`. Raises BatchRefused and ArchiveFault."""
+        """Units from now on are of `batch`. Raises BatchRefused, ChallengeDue and ArchiveFault."""
         with self._lock:
             station, archive = self._service.station, self._service.archive
             if station.batch is not None:
                 raise BatchRefused(f"batch {station.batch} runs; stop it first")
             if _used(archive, batch):
                 raise BatchRefused(f"there are records of batch {batch} already; a batch's name is used once")
-            entry = _note(station, STARTED, batch, {"by": by, "why": why})
-            station.open_batch(batch, 0)
+            challenged = self._service.challenges.clear_for(batch)
+            said = {"challenge": challenged} if challenged else {}
+            entry = _note(station, STARTED, batch, {"by": by, "why": why} | said)
+            self._service.challenges.begin_batch(batch, lambda: station.open_batch(batch, 0))
         self._service.changed()
         return entry
 
@@ -90,6 +92,7 @@ class Batches:
             reconciled = counts["triggered"] == counts["passed"] + counts["rejected"] + counts["undecided"]
             more = {"by": by, "why": why, "counts": counts, "reconciled": reconciled}
             entry = _note(station, STOPPED, batch, more)
+        self._service.challenges.refresh()
         self._service.sign_heads()
         self._service.changed()
         return entry

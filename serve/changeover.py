@@ -79,6 +79,8 @@ class Changeover:
         if recipe.station != station:
             raise ChangeoverRefused(f"{name} is for station {recipe.station!r}, and this is {station!r}")
         if recipe.batch is not None:
+            if recipe.challenge and recipe.challenge.every == "batch":
+                raise ChangeoverRefused(f"{name} has a challenge before every batch; begin the batch after it")
             if self._service.batches.begun:
                 raise ChangeoverRefused(f"batch {self._service.batches.begun} runs; stop it before another one begins")
             self._service.batches.refuse_ended(recipe.batch)

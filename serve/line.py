@@ -21,7 +21,7 @@ from serve.cameras.host import CameraHost
 from serve.cameras.hosts import camera_host
 from serve.metrics import LineMetrics
 from serve.pipeline.book import Timing
-from serve.pipeline.conveyor import CameraTiming, Conveyor
+from serve.pipeline.conveyor import CameraTiming, Challenged, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
 from serve.triggers import Trigger, open_trigger
 
@@ -54,6 +54,7 @@ class Line:
         runtime: RuntimeName | None = None,
         threads: int | None = None,
         metrics: LineMetrics | None = None,
+        challenged: Challenged | None = None,
     ) -> None:
         """Load and prove the packages, and read the options of cameras and timing.
 
@@ -61,7 +62,7 @@ class Line:
         """
         self.recipe, self.recipe_file = recipe, recipe_file
         self._alarms, self._tell, self._changed, self._told_all = alarms, tell, changed, told_all
-        self._metrics = metrics or LineMetrics()
+        self._metrics, self._challenged = metrics or LineMetrics(), challenged
         options = {config.name: camera_options(config, recipe_file)[1] for config in recipe.cameras}
         self.timing = unit_timing(recipe, options, str(recipe_file))
         self._cameras_timing = {
@@ -174,7 +175,7 @@ class Line:
             self._station, self.inspector, self._cameras_timing, self.timing, self._told,
             triggered=self.trigger is not None, doubt=lambda name, why: self.cameras[name].restart(why),
             alarm=self._alarms.set, timed=self._metrics.stage, consecutive_rejects=self.recipe.consecutive_rejects,
-            most_waiting=self.recipe.queue,
+            most_waiting=self.recipe.queue, challenged=self._challenged,
         )  # fmt: skip
         conveyor.start()
         self._conveyor = conveyor

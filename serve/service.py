@@ -19,6 +19,7 @@ from inspection.station import Disposition, Station
 from inspection.verdict import Outcome, Reason
 from serve.alarms import PASSING, Alarms
 from serve.batches import Batches
+from serve.challenges import DUE, Challenges
 from serve.descriptions import describe
 from serve.head_signer import HeadSigner
 from serve.line import Line
@@ -68,7 +69,7 @@ class Service:
         self._ended = threading.Event()
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
         self.metrics, self.batches, self.trend = LineMetrics(), Batches(self), LiveTrend()
-        self.normals = Normals()
+        self.normals, self.challenges = Normals(), Challenges(self)
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:
@@ -109,7 +110,7 @@ class Service:
         """A line for a recipe, its packages proved. Raises what `Line` raises."""
         return Line(
             recipe, recipe_file, self.alarms, self._deliver, self.changed, lambda: self.deliveries.flush(),
-            self._runtime, self._threads, self.metrics,
+            self._runtime, self._threads, self.metrics, self.challenges,
         )  # fmt: skip
 
     def make_deliveries(self, line: Line) -> Deliveries:
@@ -130,6 +131,7 @@ class Service:
         self._key = signing_key(archive)
         self.line.attach(archive)
         self.batches.resume()
+        self.challenges.refresh()
         self.trend.fill(archive, self.line.recipe.station)
         self.line.start(archive)
         self._signer = HeadSigner(archive, self._key, [self.line.recipe.station, AUDIT], self._signing_is)
@@ -150,6 +152,7 @@ class Service:
         try:
             old.stop("stopped", changeover=line.recipe.label)
             old.shut()
+            self.challenges.abandon(f"the line was changed over to {line.recipe.label}")
             try:
                 line.open()
             except BaseException:
@@ -159,6 +162,7 @@ class Service:
             if old.station.batch != old.recipe.batch and old.station.batch and not line.recipe.batch:
                 line.station.open_batch(old.station.batch, old.station.came_by(old.station.batch))
             self.line = line
+            self.challenges.refresh()
             if deliveries:
                 self.deliveries.stop()
                 self.deliveries = deliveries
@@ -191,7 +195,8 @@ class Service:
     def account(self, disposition: Disposition) -> None:
         """Count a disposition and show it. Called exactly once for each unit, from whichever thread decided it."""
         self.tally.add(disposition)
-        self.trend.add(disposition, self._batch)
+        if disposition.reason is not Reason.CHALLENGE:
+            self.trend.add(disposition, self._batch)
         self.metrics.unit(disposition.outcome, disposition.reason)
         if disposition.outcome is not Outcome.PASS:
             record = disposition.entry.name if disposition.entry else None
@@ -225,6 +230,7 @@ class Service:
             "deadline_ms": recipe.deadline_ms,
             "change_control": self.line.admission.get("change_control"),
             "line": "changeover" if self.changing else self.line.state,
+            "challenge": self.challenges.state() if self._archive else None,
             "alarm": self.alarm,
             "alarms": [vars(alarm) for alarm in self.alarms.all],
             "tally": self.tally.snapshot(),
@@ -252,7 +258,7 @@ class Service:
         """What outputs show of the station."""
         recipe, line = self.line.recipe, self.line
         state = "changeover" if self.changing else _TOLD_STATES.get(line.state, line.state)
-        if any(alarm.code == "station_stopped" for alarm in self.alarms.all):
+        if any(alarm.code in ("station_stopped", DUE) for alarm in self.alarms.all):
             state = "stopped"
         counts = self.tally.snapshot()
         return StationState(
@@ -299,6 +305,7 @@ class Service:
     def _watch_clock(self) -> None:
         stepped = -_STEP_ALARM_S
         while not self._ended.wait(_LOOK_S):
+            self.challenges.look()
             if step_s := self._clock.step_s():
                 stepped = time.monotonic()
                 why = f"somebody or something set this machine's clock by {step_s:+.1f} s; see that it is right"

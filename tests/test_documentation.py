@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 from inspection.archive import Archive
+from inspection.challenge.kit import read_kit
+from inspection.config import read_config
+from inspection.importing.mapping import Mapping
 from tests.people import PASSWORD, people
 from tests.serve.serving import machine
 
@@ -113,6 +116,31 @@ def test_the_review_page_s_commands_run_on_what_the_line_recorded(story: Path) -
     assert "archive intact" in said
     assert (story / "again" / "result.json").is_file()
     assert (story / "again" / "report.html").is_file()
+
+
+def test_an_old_history_is_imported_and_inspected_again_by_the_page(story: Path) -> None:
+    old = story / "old"
+    old.mkdir()
+    shutil.copy(story / "frames" / "good.png", old / "a.png")
+    shutil.copy(story / "frames" / "chip.png", old / "b.png")
+    (story / "decisions.csv").write_text(
+        "image,id,taken,lot,verdict,label\na.png,1,2021-05-03 08:00,L1,io,good\nb.png,2,2021-05-03 08:01,L1,nio,chip\n"
+    )
+    command = blocks("inspection/README.md", "sh")[1]
+    assert "2 units would be imported (1 PASS, 1 REJECT), 2 images, 2 reviews" in run(command, story)
+    assert "imported 2 units" in run(command.replace(" --dry-run", ""), story)
+    assert "archive intact" in run("inspection verify --archive history", story)
+    assert "2 units" in run("inspection reinspect --archive history tablet.onnx --out again-history", story)
+    mapping = story / "mapping.yaml"
+    mapping.write_text(next(one for one in blocks("inspection/README.md", "yaml") if one.startswith("columns:")))
+    assert "file" in read_config(mapping, Mapping).columns.image
+
+
+def test_the_challenge_page_s_kit_is_one(story: Path) -> None:
+    file = story / "frames" / "kit.yaml"
+    file.write_text(next(one for one in blocks("serve/README.md", "yaml") if one.startswith("name: vial-kit")))
+    shutil.copy(story / "frames" / "chip.png", story / "frames" / "crack.png")
+    assert [unit.expected for unit in read_kit(file)[0].units] == ["PASS", "REJECT"]
 
 
 def test_the_example_in_python_runs(story: Path) -> None:

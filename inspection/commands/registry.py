@@ -71,9 +71,9 @@ def show(kind: "Kind", name: str, version: str, archive: Path) -> None:
 @why_option
 def register(file: Path, archive: Path, by: str, password: str, why: str) -> None:
     """Keep FILE as a draft: a package (.onnx), or a recipe (.yaml) with the digests of its packages."""
-    with _registry(archive, by, password) as opened:
+    with open_registry(archive, by, password) as opened:
         recipe = file.suffix.lower() in (".yaml", ".yml")
-        _tell(opened.register_recipe(file, why) if recipe else opened.register_package(file, why))
+        tell_step(opened.register_recipe(file, why) if recipe else opened.register_package(file, why))
 
 
 @registry.command()
@@ -89,8 +89,8 @@ def evaluated(
     kind: "Kind", name: str, version: str, report: Path | None, archive: Path, by: str, password: str, why: str
 ) -> None:
     """A draft was evaluated; a package needs the --report."""
-    with _registry(archive, by, password) as opened:
-        _tell(opened.evaluate(kind, name, version, why, report))
+    with open_registry(archive, by, password) as opened:
+        tell_step(opened.evaluate(kind, name, version, why, report))
 
 
 @registry.command()
@@ -103,8 +103,8 @@ def evaluated(
 @why_option
 def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Approve what was evaluated; nobody approves their own work."""
-    with _registry(archive, by, password) as opened:
-        _tell(opened.approve(kind, name, version, why))
+    with open_registry(archive, by, password) as opened:
+        tell_step(opened.approve(kind, name, version, why))
 
 
 @registry.command()
@@ -116,8 +116,8 @@ def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, passw
 @why_option
 def activate(name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Let an approved recipe run, with its packages; the version of it before is retired."""
-    with _registry(archive, by, password) as opened:
-        _tell(opened.activate(name, version, why))
+    with open_registry(archive, by, password) as opened:
+        tell_step(opened.activate(name, version, why))
 
 
 @registry.command()
@@ -130,8 +130,8 @@ def activate(name: str, version: str, archive: Path, by: str, password: str, why
 @why_option
 def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Do not use a version any more."""
-    with _registry(archive, by, password) as opened:
-        _tell(opened.retire(kind, name, version, why))
+    with open_registry(archive, by, password) as opened:
+        tell_step(opened.retire(kind, name, version, why))
 
 
 @registry.command()
@@ -143,12 +143,13 @@ def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, passwo
 @why_option
 def rollback(name: str, station: str | None, archive: Path, by: str, password: str, why: str) -> None:
     """Let the version of a recipe that was active before run again, instead of the one that is now."""
-    with _registry(archive, by, password) as opened:
-        _tell(opened.roll_back(name, why, station))
+    with open_registry(archive, by, password) as opened:
+        tell_step(opened.roll_back(name, why, station))
 
 
 @contextmanager
-def _registry(archive: Path, by: str, password: str) -> "Iterator[Registry]":
+def open_registry(archive: Path, by: str, password: str) -> "Iterator[Registry]":
+    """The registry for whoever signs; the trail's chain is signed at the end."""
     from inspection.accounts.sign_in import SignIn
     from inspection.archive import Archive
     from inspection.records import AUDIT
@@ -162,7 +163,8 @@ def _registry(archive: Path, by: str, password: str) -> "Iterator[Registry]":
         sign_heads(opened, key, [AUDIT])
 
 
-def _tell(entry: "Entry") -> None:
+def tell_step(entry: "Entry") -> None:
+    """Say what a step changed."""
     for one in entry.details["versions"]:
         old = f"{one['old']} → " if one["old"] else ""
         click.echo(f"{one['kind']} {one['name']} {one['version']}: {old}{one['new']}  [{entry.name}]")

@@ -19,8 +19,9 @@ def recipe_content(recipe: Recipe) -> dict[str, Any]:
     """A recipe whose packages are pinned, as plain values: packages by their SHA-256 alone, wherever their files lie,
     and without the batch."""
     values = recipe.model_dump(mode="json", exclude={"batch", "camera"})
-    if values["region"] is None:
-        del values["region"]  # recipes that were approved before there were regions keep their digest
+    for name in ("region", "challenge"):
+        if values[name] is None:
+            del values[name]  # recipes that were approved before there were any keep their digest
     for name in ("package", "classifier"):
         if values[name]:
             values[name] = values[name]["sha256"]

@@ -19,7 +19,7 @@ from inspection.schema import entries
 from inspection.signatures import statement_fault
 
 PREFIX = "registry_"
-Kind = Literal["package", "recipe"]
+Kind = Literal["package", "recipe", "kit"]
 
 
 class State(StrEnum):
@@ -56,8 +56,8 @@ class Step:
 
 @dataclass
 class Version:
-    """A version of a package or recipe. `digest` is the package file's SHA-256, or that of the recipe's content; a
-    recipe has the digests of its `packages` and its `station`."""
+    """A version of a package, recipe or challenge kit. `digest` is the package file's SHA-256, or that of the content;
+    a recipe has the digests of its `packages` and its `station`."""
 
     kind: Kind
     name: str
@@ -127,11 +127,13 @@ def step_fault(entry: Entry, keys: Collection[str] = ()) -> str:
 
 
 def contents_of(row: Mapping[str, Any]) -> list[str]:
-    """The files that a row keeps for change control: packages, recipes, reports of evaluations."""
+    """The files that a row keeps for change control: packages, recipes, reports of evaluations, challenge kits with
+    their images."""
     if row["kind"] != "event" or not str(row["reason"]).startswith(PREFIX):
         return []
     details = json.loads(row["details"])
     named = [*(changed.get("content") for changed in details["versions"]), details.get("report")]
+    named += [name for changed in details["versions"] for name in changed.get("files", ())]
     return [str(name) for name in named if name is not None]
 
 

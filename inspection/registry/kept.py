@@ -65,13 +65,13 @@ def stored_package(archive: Archive, one: Version) -> Package:
 
 def kept_recipe(archive: Archive, one: Version) -> dict[str, Any]:
     """The content of a registered recipe. Raises ContentUnreadable."""
-    return _kept_json(archive, one.content, one.label)
+    return kept_json(archive, one.content, one.label)
 
 
 def kept_report(archive: Archive, one: Version) -> dict[str, Any] | None:
     """The report that came with the last step `evaluated`; None where there is none. Raises ContentUnreadable."""
     name = next((step.details["report"] for step in reversed(one.steps) if step.details.get("report")), None)
-    return _kept_json(archive, str(name), f"the report of {one.label}") if name else None
+    return kept_json(archive, str(name), f"the report of {one.label}") if name else None
 
 
 def packages_of(one: Version, versions: Versions) -> list[Version]:
@@ -80,7 +80,8 @@ def packages_of(one: Version, versions: Versions) -> list[Version]:
     return [by_digest[digest] for digest in one.packages if digest in by_digest]
 
 
-def _kept_json(archive: Archive, name: str, label: str) -> dict[str, Any]:
+def kept_json(archive: Archive, name: str, label: str) -> dict[str, Any]:
+    """An object that is kept as JSON; `label` names it in messages. Raises ContentUnreadable."""
     try:
         content = json.loads(archive.images.get(name))
     except (InspectionError, ValueError) as error:

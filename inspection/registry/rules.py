@@ -43,10 +43,15 @@ def refusal(
 
 def check(step: str, one: Version, versions: Versions, by: str) -> None:
     """Raises StepRefused where the step is out of order, or not this person's."""
-    if step in NEXT and one.state != NEXT[step][0]:
+    wanted = NEXT[step][0] if step in NEXT else one.state
+    if one.kind == "kit":
+        if step not in ("approved", "retired"):
+            raise StepRefused(f"{one.label} is a challenge kit, which is registered and approved, not {step}")
+        wanted = State.DRAFT if step == "approved" else wanted
+    if one.state != wanted:
         raise StepRefused(
-            f"{one.label} is {one.state}; only what is {NEXT[step][0]} can be {step}",
-            "state", state=one.state, wanted=NEXT[step][0],
+            f"{one.label} is {one.state}; only what is {wanted} can be {step}",
+            "state", state=one.state, wanted=wanted,
         )  # fmt: skip
     _CHECKS[step](one, versions, by)
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from inspection.accounts.roles import Permission
 from inspection.archive import Archive
+from inspection.challenge.kit import read_kit, stored
 from inspection.manifest import Manifest
 from inspection.package import Package, open_package, read_package
 from inspection.recipe import PackageRef, Recipe, fitting_packages
-from inspection.records import AUDIT, Draft, Entry, utc_text
+from inspection.records import AUDIT, Draft, Entry, canonical_json, utc_text
 from inspection.registry.content import content_bytes, differences, read_pinned, recipe_content, recipe_of
 from inspection.registry.items import PREFIX, Kind, State, Version, Versions, find_version, read_versions, versions_in
 from inspection.registry.rules import NEXT, StepRefused, activate, check, retire, roll_back
@@ -51,6 +52,17 @@ class Registry:
         data = content_bytes(recipe)
         more = {"packages": [package.digest for package in packages], "station": recipe.station}
         return self._register("recipe", recipe.name, recipe.version, data, ".json", more, why, recipe_content(recipe))
+
+    def register_kit(self, file: Path, why: str) -> Entry:
+        """Keep a challenge kit with its images, as a draft; it is approved by somebody else. Raises what reading it
+        raises, too."""
+        self.signer.prove(Permission.DEVELOP, why)  # before anything is stored
+        kit = stored(self.archive, *read_kit(file))
+        content = kit.model_dump(mode="json")
+        more = {"files": kit.files}
+        return self._register(
+            "kit", kit.name, kit.version, canonical_json(content).encode(), ".json", more, why, content
+        )
 
     def draft_recipe(self, name: str, version: str, new_version: str, why: str, changed: Mapping[str, Any]) -> Entry:
         """Keep a changed copy of a recipe as a draft with the number `new_version`: `changed` has its new `limits`, its

@@ -4,6 +4,7 @@ from serve.pages import (
     account,
     audit,
     batches,
+    challenge,
     live,
     records,
     registry,
@@ -18,7 +19,7 @@ from serve.pages import (
 )
 
 ROUTERS = (
-    live.router, review.router, records.router, unit.router, trends.router, batches.router,
+    live.router, review.router, records.router, unit.router, trends.router, batches.router, challenge.router,
     registry_compare.router, registry_editors.router, registry.router, audit.router,
     users.router, settings.router, account.router, sign_in.router,
 )  # fmt: skip

@@ -112,6 +112,8 @@ def _objections(account: BatchAccount, t: Texts) -> list[Objection]:
         key = "batches.not_counted" if missing is None else "batches.too_few" if missing > 0 else "batches.too_many"
         key = "batches.fitted_not" if missing == 0 else key
         found.append(Objection(t(key, triggered=account.triggered, units=totals.units, missing=abs(missing or 0))))
+    if account.challenge and account.challenge.get("overridden"):
+        found.append(Objection(t("batches.challenge_overridden", name=account.challenge.get("by"))))
     if totals.open_reviews:
         found.append(Objection(t("batches.open_reviews", units=totals.open_reviews)))
     rejected = [one.severity for one in account.acceptance if one.decision == "reject"]

@@ -8,13 +8,13 @@ told as soon as it is on record, or without a record when its time has come; the
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from inspection.frames import Frame
 from inspection.image_finding import ImageFinding
 from inspection.records import Entry
 from inspection.station import Disposition
-from inspection.unit_record import Seen, UnitAccount
+from inspection.unit_record import CHALLENGE, Seen, UnitAccount
 from inspection.verdict import Limits, Outcome, Reason, Verdict, combine, reject
 
 
@@ -55,7 +55,9 @@ class _Unit:
     name: str
     opened: float
     batch: str | None
+    kit: Mapping[str, Any] | None = None
     looks: list[_Look] = field(default_factory=list)
+    shown: Verdict | None = None  # what was found; `verdict` is what is done, which for a kit's unit is to reject
     verdict: Verdict | None = None
     message: str = ""
     submitted: bool = False
@@ -89,9 +91,12 @@ class UnitBook:
         """Whether every unit was told, and its record has ended."""
         return not self._units
 
-    def open(self, number: int, name: str, now: float, batch: str | None = None) -> None:
-        """A unit was triggered. Numbers go up."""
-        unit = _Unit(number, name, now, batch)
+    def open(
+        self, number: int, name: str, now: float, batch: str | None = None, kit: Mapping[str, Any] | None = None
+    ) -> None:
+        """A unit was triggered. Numbers go up. One of a challenge `kit` is never passed, whatever is found; what was
+        found goes on its record beside what is known of it."""
+        unit = _Unit(number, name, now, batch, kit)
         self._units[number] = unit
         self._to_record.append(unit)
         self._to_tell.append(unit)
@@ -111,7 +116,7 @@ class UnitBook:
         unit = self._units.get(number)
         if unit is None or unit.verdict:
             self.unwanted += 1
-            if unit and unit.verdict and unit.verdict.outcome is not Outcome.REJECT and not unit.submitted:
+            if unit and unit.shown and unit.shown.outcome is not Outcome.REJECT and not unit.submitted:
                 self._decide(unit, reject(Reason.FRAME_EXTRA), _extra(frame), now)
             return
         unit.looks.append(_Look(frame))
@@ -140,7 +145,7 @@ class UnitBook:
     def fault(self, number: int, reason: Reason, message: str, now: float) -> None:
         """Something that rejects a unit, unless it is decided already; a PASS that was not recorded yet is not."""
         unit = self._units.get(number)
-        if unit and (unit.verdict is None or (unit.verdict.outcome is not Outcome.REJECT and not unit.submitted)):
+        if unit and (unit.shown is None or (unit.shown.outcome is not Outcome.REJECT and not unit.submitted)):
             self._decide(unit, reject(reason), message, now)
 
     def recorded(self, number: int, entry: Entry | None, message: str, now: float) -> None:
@@ -180,7 +185,8 @@ class UnitBook:
         )
 
     def _decide(self, unit: _Unit, verdict: Verdict, message: str, now: float) -> None:
-        unit.verdict, unit.message = verdict, message
+        unit.shown, unit.message = verdict, message
+        unit.verdict = verdict if unit.kit is None else reject(Reason.CHALLENGE)
         while self._to_record and self._to_record[0].verdict:
             first = self._to_record.popleft()
             first.submitted = True
@@ -190,7 +196,11 @@ class UnitBook:
     def _account(self, unit: _Unit) -> UnitAccount:
         assert unit.verdict
         seen = tuple(Seen(look.frame, look.found.finding if look.found else None) for look in unit.looks)
-        return UnitAccount(unit.name, unit.verdict, unit.opened, seen, unit.message, unit.batch)
+        more: dict[str, Any] = {}
+        if unit.kit is not None and unit.shown:
+            shown = {"outcome": str(unit.shown.outcome), "reason": str(unit.shown.reason)}
+            more = {CHALLENGE: dict(unit.kit) | shown}
+        return UnitAccount(unit.name, unit.verdict, unit.opened, seen, unit.message, unit.batch, more)
 
     def _tell_ready(self, now: float) -> None:
         """Tell, in order, those that are on record or whose time has come."""

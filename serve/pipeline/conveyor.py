@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from inspection.frames import Frame, Pixels
 from inspection.image_finding import ImageFinding
@@ -43,6 +43,17 @@ class Inspects(Protocol):
     ) -> None: ...
 
 
+class Challenged(Protocol):
+    """Who knows of challenge kits: why a unit of a batch cannot pass, what the unit that comes by now is of a kit, if
+    it is, and who is told of its record. None of these may wait."""
+
+    def blocked(self, batch: str | None) -> str: ...
+
+    def take(self) -> dict[str, Any] | None: ...
+
+    def decided(self, taken: dict[str, Any], entry: Entry | None, message: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class CameraTiming:
     """Of each unit a camera gives `frames`, from `after_s` to `within_s` after the trigger."""
@@ -59,7 +70,8 @@ class Conveyor:
     why)` asks for a camera to be restarted; `restarted` is to be called once it was. After `consecutive_rejects` units
     in a row that did not pass (0: never) the station stops: `alarm(code, why)` says so, and what comes is rejected
     until `resume`. Where `most_waiting` units are on their way, the next is rejected. All callbacks come from the
-    conveyor's or the recorder's thread and must not wait. `timed` is told how long each `record` took, in seconds.
+    conveyor's or the recorder's thread and must not wait. `timed` is told how long each `record` took, in seconds;
+    `challenged` says which units are a challenge kit's, and whether others are blocked.
     """
 
     def __init__(
@@ -76,12 +88,15 @@ class Conveyor:
         timed: Callable[[str, float], None] = lambda _stage, _seconds: None,
         consecutive_rejects: int = 0,
         most_waiting: int = 1000,
+        challenged: Challenged | None = None,
     ) -> None:
         if not triggered and len(cameras) != 1:
             msg = f"without a trigger one camera opens the units, got {len(cameras)}"
             raise ValueError(msg)
         self._station, self._inspector, self._cameras, self._triggered = station, inspector, dict(cameras), triggered
         self._tell, self._doubt, self._alarm, self._timed = tell, doubt, alarm, timed
+        self._challenged = challenged
+        self._kit: dict[int, dict[str, Any]] = {}  # units of a challenge kit that are not on record yet
         self._decided: dict[int, float] = {}  # when units that are being recorded were decided
         self._most_rejects, self._rejects, self._most_waiting = consecutive_rejects, 0, most_waiting
         self._events: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
@@ -197,6 +212,8 @@ class Conveyor:
             self._tell(disposition)
         except Exception as error:  # whoever listens must not stop the line
             self._alarm("not_told", f"{disposition.unit} could not be told: {fault_text(error)}")
+        if disposition.reason is Reason.CHALLENGE:  # which was to be rejected
+            return
         self._rejects = 0 if disposition.outcome is Outcome.PASS else self._rejects + 1
         if self._most_rejects and self._rejects >= self._most_rejects and not self.stopped:
             self.stopped = f"{self._rejects} units in a row did not pass, at last for {disposition.reason}"
@@ -242,9 +259,16 @@ class Conveyor:
         if self._ending:
             return
         self._number += 1
-        self._book.open(self._number, name, at, self._station.count(batch))
+        kit = self._challenged.take() if self._challenged else None
+        counted = None if kit else self._station.count(batch)  # a kit's unit is of no batch
+        self._book.open(self._number, name, at, counted, kit)
         now = time.monotonic()
-        if self.stopped:
+        why = "" if kit or not self._challenged else self._challenged.blocked(counted)
+        if kit:
+            self._kit[self._number] = kit
+        elif why:
+            self._book.fault(self._number, Reason.STATION_STOPPED, why, now)
+        elif self.stopped:
             self._book.fault(self._number, Reason.STATION_STOPPED, self.stopped, now)
         elif self._book.untold > self._most_waiting:
             message = f"{self._most_waiting} units were already on their way; the station is slower than the line"
@@ -318,3 +342,6 @@ class Conveyor:
     def _on_record(self, number: int, entry: Entry | None, message: str, now: float) -> None:
         self._timed("record", now - self._decided.pop(number))
         self._book.recorded(number, entry, message, now)
+        if kit := self._kit.pop(number, None):
+            assert self._challenged
+            self._challenged.decided(kit, entry, message)

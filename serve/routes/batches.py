@@ -10,6 +10,7 @@ from inspection.archive import Archive
 from inspection.batch_account import BatchAccount, batch_account
 from inspection.batch_pdf import batch_pdf
 from inspection.batch_totals import BatchMissing
+from inspection.challenge.clearance import ChallengeDue
 from serve.authentication import Who
 from serve.batches import Batches, BatchRefused, list_batches
 from serve.deps import Allowed, ArchiveDep, ServiceDep, allow
@@ -76,10 +77,11 @@ def _account(archive: Archive, batch: str) -> BatchAccount:
 
 @router.post("", status_code=201)
 def begin(asked: BatchBegun, running: BatchesDep, who: Operator) -> dict[str, Any]:
-    """Begin a batch: units from now on are of it. 409 where another one runs, or the name was used."""
+    """Begin a batch: units from now on are of it. 409 where another one runs, the name was used, or the
+    challenge kit was not passed."""
     try:
         return describe_entry(running.start(asked.batch, who.name, asked.why))
-    except BatchRefused as error:
+    except (BatchRefused, ChallengeDue) as error:
         raise Problem(409, error.code, str(error)) from error
 
 

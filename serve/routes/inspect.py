@@ -52,6 +52,10 @@ def inspect(
             service.batches.refuse_ended(batch)
         except BatchRefused as error:
             raise Problem(409, error.code, str(error)) from error
+    if why := service.challenges.blocked(batch or station.batch):
+        disposition = station.reject(Reason.STATION_STOPPED, why, unit, batch=batch)
+        service.account(disposition)
+        return describe(disposition)
     opened = station.clock()
     name = image.filename or "upload"
     data = read_upload(image)

@@ -59,7 +59,9 @@ def words(value: object) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "address", [address for _, address, _, _ in MENU] + ["/account", "/records/station-1/4", "/batches/B-1", "/sign-in"]
+    "address",
+    [address for _, address, _, _ in MENU]
+    + ["/account", "/challenge", "/records/station-1/4", "/batches/B-1", "/sign-in"],
 )
 def test_every_word_is_a_text_or_data(
     address: str, station: Running, browser: "Browser", monkeypatch: pytest.MonkeyPatch

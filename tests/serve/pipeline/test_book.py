@@ -68,12 +68,14 @@ class Line(RuleBasedStateMachine):
         self.on_record: dict[int, Entry] = {}
         self.pending: list[tuple[int, UnitAccount]] = []
         self.faulted: set[int] = set()
+        self.kit: set[int] = set()
 
-    @rule()
-    def open(self) -> None:
+    @rule(of_kit=st.sampled_from([False, False, True]))
+    def open(self, of_kit: bool) -> None:
         number = len(self.opened)
         self.opened[number] = self.hands.now
-        self.book.open(number, f"u{number}", self.hands.now)
+        self.kit |= {number} if of_kit else set()
+        self.book.open(number, f"u{number}", self.hands.now, kit={"unit": f"K-{number}"} if of_kit else None)
 
     @precondition(lambda self: self.opened)
     @rule(data=st.data(), camera=st.sampled_from(["top", "side", "unknown"]))
@@ -103,6 +105,12 @@ class Line(RuleBasedStateMachine):
     @rule(well=st.booleans())
     def record(self, well: bool) -> None:
         number, account = self.hands.to_record.pop(0)
+        if number in self.kit:
+            shown = account.more["challenge"]
+            assert (account.verdict.outcome, account.verdict.reason) == (Outcome.REJECT, Reason.CHALLENGE)
+            assert shown["outcome"] != "PASS" or (
+                number not in self.faulted and self.good[number] == sum(CAMERAS.values())
+            )
         entry = Entry("unit", unit=account.unit, outcome=account.verdict.outcome) if well else None
         if entry:
             self.on_record[number] = entry
@@ -124,7 +132,10 @@ class Line(RuleBasedStateMachine):
     @invariant()
     def only_what_may_pass_passes(self) -> None:
         for number, disposition, at in self.hands.told:
-            if disposition.outcome is Outcome.PASS:
+            if number in self.kit:
+                assert disposition.outcome is Outcome.REJECT
+                assert disposition.reason in (Reason.CHALLENGE, Reason.ARCHIVE_FAULT)
+            elif disposition.outcome is Outcome.PASS:
                 assert self.good[number] == sum(CAMERAS.values())
                 assert self.on_record[number].outcome == Outcome.PASS
                 assert at <= self.opened[number] + TIMING.tell_s

@@ -29,6 +29,9 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
 
     names = {entry.name for entry in entry_points(group="inspection.commands")}
     assert names == {
+        "archive",
+        "challenge",
+        "compare",
         "train",
         "batch",
         "check-labels",

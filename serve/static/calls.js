@@ -5,8 +5,9 @@ export function toSignIn() {
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-// The answer's JSON (null for none). Throws an Error whose message is a sentence for people.
-export async function call(address, method = "GET", values = undefined) {
+// The answer's JSON (null for none). Throws an Error whose message is a sentence for people. With `stay`, an answer that
+// says who asks is not known leads nowhere.
+export async function call(address, method = "GET", values = undefined, { stay = false } = {}) {
   let answer;
   try {
     answer = await fetch(address, {
@@ -18,7 +19,7 @@ export async function call(address, method = "GET", values = undefined) {
   }
   const said = answer.status !== 204 && answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (answer.ok) return said;
-  if (said?.code === "not_signed_in" || said?.code === "password_expired") toSignIn();
+  if (!stay && (said?.code === "not_signed_in" || said?.code === "password_expired")) toSignIn();
   throw Object.assign(new Error(said?.detail || t("base.failed")), { code: said?.code });
 }
 

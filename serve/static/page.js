@@ -79,12 +79,17 @@ export function showState(status) {
   showAlarm(status.alarm);
 }
 
+// While somebody changes their own password, their session ends and the next one begins: one refusal is no sign-out.
+let refused = 0;
+
 async function watch() {
   if (document.hidden) return;
   try {
-    showState(await call("/api/status"));
+    showState(await call("/api/status", "GET", undefined, { stay: true }));
+    refused = 0;
   } catch (error) {
     if (!error.code) showAlarm(t("base.connection_lost"));
+    else if (["not_signed_in", "password_expired"].includes(error.code) && ++refused > 1) toSignIn();
   }
 }
 

@@ -34,3 +34,6 @@ document.addEventListener("keydown", (event) => {
   const link = way && document.querySelector(`.beside [rel=${way}]`);
   if (link) link.click();
 });
+
+// From now on keys are heard.
+document.body.dataset.ready = "";

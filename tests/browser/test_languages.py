@@ -34,6 +34,7 @@ _READ = """() => {
 
 _DATA = ("api/status", "api/records?limit=200", "api/users", "api/audit?limit=200", "api/batches", "api/policy")
 
+_FILES = "archive.sqlite images signing.key"
 _NAMES = {"CSV", "JSON", "PDF", "PNG", "SHA", "UTC", "Europe", "Berlin"}  # the same in every language
 
 
@@ -72,7 +73,7 @@ def test_every_word_is_a_text_or_data(
         look.page.wait_for_load_state("networkidle")
         read: list[str] = look.page.evaluate(_READ)
         data = words([look.page.context.request.get(station.address + path).json() for path in _DATA])
-        data |= words([str(station.service.archive.folder), str(station.service.line.recipe_file)])
+        data |= words([str(station.service.archive.folder), str(station.service.line.recipe_file), _FILES])
     assert any("⟦" in text for text in read)
     left = {text: sorted(words(unmarked(text)) - data - _NAMES) for text in read}
     assert not {text: unknown for text, unknown in left.items() if unknown}

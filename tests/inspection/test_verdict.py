@@ -93,9 +93,10 @@ def test_limits_that_are_not_the_classifier_s_own_do_not_pass_what_it_surely_sho
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_either_shown_by_the_images_or_a_fault(reason: Reason) -> None:
-    """A unit stopped for a fault is inspected again as if for the first time; one that was seen is not."""
+    """A unit stopped for a fault, or a challenge kit's, which is rejected whatever it shows, is inspected again as if
+    for the first time; one that was judged is not."""
     faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "runtime_not_qualified",
-              "archive_fault", "station_stopped", "trigger_lost", "clock_step", "not_delivered")  # fmt: skip
+              "archive_fault", "station_stopped", "trigger_lost", "clock_step", "not_delivered", "challenge")  # fmt: skip
 
     assert (reason in SHOWN) != reason.startswith(faults)
 

@@ -96,7 +96,8 @@ def test_every_reason_is_either_shown_by_the_images_or_a_fault(reason: Reason) -
     """A unit stopped for a fault, or a challenge kit's, which is rejected whatever it shows, is inspected again as if
     for the first time; one that was judged is not."""
     faults = ("score_not_finite", "frame_", "queue_full", "late", "model_fault", "runtime_not_qualified",
-              "archive_fault", "station_stopped", "trigger_lost", "clock_step", "not_delivered", "challenge")  # fmt: skip
+              "archive_fault", "station_stopped", "trigger_lost", "clock_step", "not_delivered",
+              "challenge")  # fmt: skip
 
     assert (reason in SHOWN) != reason.startswith(faults)
 

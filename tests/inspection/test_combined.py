@@ -246,8 +246,8 @@ def test_the_limits_on_record_are_those_of_both(
         work.pin(None)
         (item,) = work.items()
         moved.classifier.manifest = moved.classifier.manifest.model_copy(update={"limits": lax})
-        again = inspect_unit(item, work, moved, "recorded")
-        other = inspect_unit(item, work, moved, "package")
+        [again] = inspect_unit(item, work, [moved], "recorded").results.each
+        [other] = inspect_unit(item, work, [moved], "package").results.each
 
     assert (again.new, again.new_reason) == (was.outcome, was.reason)
     assert again.new != "PASS"

@@ -5,16 +5,14 @@ hashes are of no chain). What is timed is what people and pages ask for: the fir
 """
 
 import argparse
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
+from benchmarks.archive_place import add_place_options, archive_place
 from inspection.archive import Archive
 from inspection.audit import AuditQuery, find_audit
 from inspection.batch_account import batch_account
@@ -110,25 +108,16 @@ def main() -> None:
     """Measure SQLite, or PostgreSQL where an address is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="Where to write [default: a temporary folder].")
-    parser.add_argument("--database", help="The address of an empty PostgreSQL database instead of SQLite.")
+    add_place_options(parser)
     options = parser.parse_args()
-    place = options.folder or Path(tempfile.mkdtemp(prefix="large-"))
-    try:
-        (place / "archive").mkdir(parents=True, exist_ok=True)
-        if options.database:
-            (place / "archive" / "archive.yaml").write_text(f"database: {options.database}\n")
-        with Archive(place / "archive") as archive:
-            began = time.perf_counter()
-            load(archive, options.records)
-            print(f"{options.records:,} records loaded in {time.perf_counter() - began:,.0f} s")
-            print(f"| {'asked':<42} | first, ms | median, ms |\n|{'-' * 44}|---:|---:|")
-            for name, ask in questions(archive, options.records).items():
-                first, median = timed(ask)
-                print(f"| {name:<42} | {first:.1f} | {median:.1f} |", flush=True)
-    finally:
-        if options.folder is None:
-            shutil.rmtree(place)
+    with archive_place(options) as folder, Archive(folder) as archive:
+        began = time.perf_counter()
+        load(archive, options.records)
+        print(f"{options.records:,} records loaded in {time.perf_counter() - began:,.0f} s")
+        print(f"| {'asked':<42} | first, ms | median, ms |\n|{'-' * 44}|---:|---:|")
+        for name, ask in questions(archive, options.records).items():
+            first, median = timed(ask)
+            print(f"| {name:<42} | {first:.1f} | {median:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@ random bytes of `--image-kb` with each record, synced as well. All in one run, o
 """
 
 import argparse
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
+from benchmarks.archive_place import add_place_options, archive_place
 from inspection.archive import Archive
 from inspection.batch_account import batch_account
 from inspection.records import Draft, FrameRecord
@@ -87,18 +86,10 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--images", type=int, default=2_048)
     parser.add_argument("--image-kb", type=int, default=100)
-    parser.add_argument("--folder", type=Path, help="Where to write [default: a temporary folder].")
-    parser.add_argument("--database", help="The address of a PostgreSQL database instead of SQLite.")
+    add_place_options(parser)
     options = parser.parse_args()
-    place = options.folder or Path(tempfile.mkdtemp(prefix="records-"))
-    try:
-        (place / "archive").mkdir(parents=True, exist_ok=True)
-        if options.database:
-            (place / "archive" / "archive.yaml").write_text(f"database: {options.database}\n")
-        measure(place / "archive", options.records // _GROUP * _GROUP, options.images, options.image_kb)
-    finally:
-        if options.folder is None:
-            shutil.rmtree(place)
+    with archive_place(options) as folder:
+        measure(folder, options.records // _GROUP * _GROUP, options.images, options.image_kb)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ one of them rare; 300 reviews. Printed is the median of five of each kind of sea
 """
 
 import argparse
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 
+from benchmarks.archive_place import add_place_options, archive_place
 from inspection.archive import Archive
 from inspection.records import GENESIS, Draft, FrameRecord, to_row, utc_text
 from inspection.search import count, search
@@ -161,22 +159,13 @@ def main() -> None:
     """Measure SQLite, and PostgreSQL where an address is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="Where to write [default: a temporary folder].")
-    parser.add_argument("--database", help="The address of a PostgreSQL database instead of SQLite.")
+    add_place_options(parser)
     parser.add_argument("--plans", action="store_true", help="Print the plans instead.")
     options = parser.parse_args()
-    place = options.folder or Path(tempfile.mkdtemp(prefix="search-"))
-    try:
-        (place / "archive").mkdir(parents=True, exist_ok=True)
-        if options.database:
-            (place / "archive" / "archive.yaml").write_text(f"database: {options.database}\n")
-        with Archive(place / "archive") as archive:
-            if not archive.stations():
-                fill(archive, options.records)
-            (print_plans if options.plans else measure)(archive, options.records)
-    finally:
-        if options.folder is None:
-            shutil.rmtree(place)
+    with archive_place(options) as folder, Archive(folder) as archive:
+        if not archive.stations():
+            fill(archive, options.records)
+        (print_plans if options.plans else measure)(archive, options.records)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ it, a tenth of its size. What is timed is what the page asks for, chart by chart
 """
 
 import argparse
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.archive_place import add_place_options, archive_place
 from inspection.archive import Archive
 from inspection.records import GENESIS, Draft, FrameRecord, to_row, utc_text
 from inspection.trends.query import Selection
@@ -98,23 +96,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument(
-        "--folder", type=Path, help="Where to write, or what was written [default: a temporary folder]."
-    )
-    parser.add_argument("--database", help="The address of an empty PostgreSQL database instead of SQLite.")
+    add_place_options(parser)
     options = parser.parse_args()
-    place = options.folder or Path(tempfile.mkdtemp(prefix="trends-"))
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        if options.database:
-            (place / "archive.yaml").write_text(f"database: {options.database}\n")
-        with Archive(place) as archive:
-            if not archive.stations():
-                fill(archive, options.records)
-            measure(archive, options.times)
-    finally:
-        if options.folder is None:
-            shutil.rmtree(place)
+    with archive_place(options) as folder, Archive(folder) as archive:
+        if not archive.stations():
+            fill(archive, options.records)
+        measure(archive, options.times)
 
 
 if __name__ == "__main__":

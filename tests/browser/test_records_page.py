@@ -191,9 +191,7 @@ def test_thousands_of_tiles_scroll_smoothly_and_few_pictures_are_asked_for_at_on
             f"{len(told['tasks'])} long tasks, longest {max(told['tasks'], default=0):.0f} ms; {most} pictures at once"
         )
         assert most <= 6
-        # A machine that is busy with something else is so for a while, and not on the whole way.
-        ways = [told["frames"][first : first + 30] for first in range(0, len(told["frames"]) - 29, 15)]
-        assert min(sorted(way)[15] for way in ways) < 100, "frames come in time"
+        assert middle < 100, "frames come in time, on a busy machine too"
         page.evaluate("scrollTo(0, 0)")
         wait_for(lambda: page.evaluate(empty) == 0)
 

@@ -127,15 +127,12 @@ def review_fifty(look: Look, what: str) -> None:
             body(look, f":not([data-unit='{before}'])")
     all_recorded(look)
     look.page.wait_for_timeout(200)
-    told = look.page.evaluate("window.took")
-    assert len(told) >= 49
-    took = sorted(told)
+    took = sorted(look.page.evaluate("window.took"))
+    assert len(took) >= 49
     median, high = statistics.median(took), took[int(0.95 * len(took))]
-    # A machine that is busy with something else is so for a while, and not for all of the 50 units.
-    quietest = min(statistics.median(told[first : first + 12]) for first in range(0, len(told) - 11, 6))
     print(f"{what}: key to next picture over {len(took)} units: median {median:.0f} ms, 95th percentile {high:.0f} ms")
     assert look.text("#done").startswith("50 of")
-    assert quietest < 100, told
+    assert median < 100
 
 
 def test_fifty_vials_by_keyboard(reviewing: Running, browser: "Browser") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import password_option, signed_options, writable_archive_option
 
 if TYPE_CHECKING:
     from inspection.accounts.users import User
@@ -48,10 +48,7 @@ def list_(archive: Path) -> None:
 @click.argument("name")
 @click.option("--full-name", required=True, help="First and last name.")
 @click.option("--role", "roles", multiple=True, required=True, help="A role; may be repeated.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def add(name: str, full_name: str, roles: tuple[str, ...], archive: Path, by: str, password: str, why: str) -> None:
     """Make an account with the user name NAME; its first password is written to standard output."""
     from inspection.accounts.passwords import new_password
@@ -73,10 +70,7 @@ def add(name: str, full_name: str, roles: tuple[str, ...], archive: Path, by: st
 @click.option("--enable", is_flag=True, help="One can again.")
 @click.option("--unlock", is_flag=True, help="After too many wrong passwords.")
 @click.option("--oidc-subject", help="The identity (`sub`) at the plant's sign-in service.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def change(
     name: str, roles: tuple[str, ...], full_name: str | None, disable: bool, enable: bool, unlock: bool,
     oidc_subject: str | None, archive: Path, by: str, password: str, why: str,
@@ -101,10 +95,7 @@ def change(
 
 @user.command()
 @click.argument("name")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def reset(name: str, archive: Path, by: str, password: str, why: str) -> None:
     """Give the account NAME another password, which its owner must change; it is written to standard output."""
     from inspection.accounts.passwords import new_password
@@ -127,10 +118,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do; may be repeated.")
 @click.option("--days", type=click.IntRange(1), help="How long it lasts [default: as long as the policy allows].")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def create(
     name: str, scopes: tuple[str, ...], days: int | None, archive: Path, by: str, password: str, why: str
 ) -> None:
@@ -158,10 +146,7 @@ def list_tokens_(archive: Path) -> None:
 
 @token.command()
 @click.argument("name")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def revoke(name: str, archive: Path, by: str, password: str, why: str) -> None:
     """Let a token be worth nothing."""
     from inspection.accounts.tokens import revoke_token

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import signed_options
 from inspection.commands.registry import open_registry, tell_step
 from inspection.errors import InspectionError
 
@@ -22,10 +22,7 @@ def challenge() -> None:
 
 @challenge.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def register(file: Path, archive: Path, by: str, password: str, why: str) -> None:
     """Keep the kit in FILE (YAML) with its images, as a draft."""
     with open_registry(archive, by, password) as opened:
@@ -35,10 +32,7 @@ def register(file: Path, archive: Path, by: str, password: str, why: str) -> Non
 @challenge.command()
 @click.argument("name")
 @click.argument("version")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def approve(name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Approve a kit; nobody approves what they registered."""
     with open_registry(archive, by, password) as opened:
@@ -47,10 +41,7 @@ def approve(name: str, version: str, archive: Path, by: str, password: str, why:
 
 @challenge.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def run(recipe: Path, archive: Path, by: str, password: str, why: str) -> None:
     """Run the images of the kit that RECIPE names as its station would; on record, as passed or failed.
 

@@ -2,11 +2,15 @@
 
 import getpass
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from inspection.runtimes.names import AUTO, NAMES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 runtime_option = click.option(
     "--runtime",
@@ -65,3 +69,8 @@ password_option = click.option(
     help="A file with your password [default: the environment's INSPECTION_PASSWORD, or asked for].",
 )
 why_option = click.option("--why", required=True, help="The reason, for the audit trail.")
+
+
+def signed_options(command: Command) -> Command:
+    """What every signed step asks for: `archive`, `by`, `password` and `why`."""
+    return writable_archive_option(as_option(password_option(why_option(command))))

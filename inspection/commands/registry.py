@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import signed_options
 
 if TYPE_CHECKING:
     from inspection.records import Entry
@@ -65,10 +65,7 @@ def show(kind: "Kind", name: str, version: str, archive: Path) -> None:
 
 @registry.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def register(file: Path, archive: Path, by: str, password: str, why: str) -> None:
     """Keep FILE as a draft: a package (.onnx), or a recipe (.yaml) with the digests of its packages."""
     with open_registry(archive, by, password) as opened:
@@ -81,10 +78,7 @@ def register(file: Path, archive: Path, by: str, password: str, why: str) -> Non
 @click.argument("name")
 @click.argument("version")
 @click.option("--report", type=click.Path(path_type=Path), help="What `inspection evaluate --json` wrote.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def evaluated(
     kind: "Kind", name: str, version: str, report: Path | None, archive: Path, by: str, password: str, why: str
 ) -> None:
@@ -97,10 +91,7 @@ def evaluated(
 @_kind
 @click.argument("name")
 @click.argument("version")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Approve what was evaluated; nobody approves their own work."""
     with open_registry(archive, by, password) as opened:
@@ -110,10 +101,7 @@ def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, passw
 @registry.command()
 @click.argument("name")
 @click.argument("version")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def activate(name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Let an approved recipe run, with its packages; the version of it before is retired."""
     with open_registry(archive, by, password) as opened:
@@ -124,10 +112,7 @@ def activate(name: str, version: str, archive: Path, by: str, password: str, why
 @_kind
 @click.argument("name")
 @click.argument("version")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
     """Do not use a version any more."""
     with open_registry(archive, by, password) as opened:
@@ -137,10 +122,7 @@ def retire(kind: "Kind", name: str, version: str, archive: Path, by: str, passwo
 @registry.command()
 @click.argument("name")
 @click.option("--station", help="Which station's, where several run recipes of that name.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def rollback(name: str, station: str | None, archive: Path, by: str, password: str, why: str) -> None:
     """Let the version of a recipe that was active before run again, instead of the one that is now."""
     with open_registry(archive, by, password) as opened:

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import signed_options
 
 
 @click.command()
 @click.argument("rules", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def retention(rules: Path, dry_run: bool, archive: Path, by: str, password: str, why: str) -> None:
     """Remove images, heatmaps, thumbnails and records that are older than RULES (a YAML file) say, each removal with a
     signed record. `inspection verify` knows what was removed by it from what is missing."""

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import click
 
-from inspection.commands.options import as_option, password_option, why_option, writable_archive_option
+from inspection.commands.options import signed_options
 
 
 @click.command()
 @click.argument("record")
 @click.option("--meaning", required=True, help="reviewed, approved, released, rejected or responsible.")
-@writable_archive_option
-@as_option
-@password_option
-@why_option
+@signed_options
 def sign(record: str, meaning: str, archive: Path, by: str, password: str, why: str) -> None:
     """Sign RECORD (station/number) with your user name and password.
 

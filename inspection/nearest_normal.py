@@ -21,7 +21,7 @@ from inspection.archive import Archive
 from inspection.heatmap import Heatmap
 from inspection.jpegxl import decode_jpegxl, is_jpegxl
 from inspection.records import Entry, correction, from_row
-from inspection.reviews import REVIEW, Decision, Review, deciding_review, read_review
+from inspection.reviews import REVIEW, Decision, counting, read_review
 from inspection.schema import entries
 from inspection.verdict import Outcome
 
@@ -175,11 +175,5 @@ def _doubtful(archive: Archive, units: Sequence[Entry]) -> set[str]:
     with archive.reader() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings() if row["kind"] == "event"]
     doubtful = {name for row in rows for name in correction(row)}
-    reviews: dict[str, list[Review]] = {}
-    for one in (from_row(row) for row in rows if row["reason"] == REVIEW):
-        reviews.setdefault(str(one.details.get("reviews")), []).append(read_review(one))
-    for name, of in reviews.items():
-        counts = deciding_review(of)
-        if counts and counts.decision is not Decision.FALSE_REJECT:
-            doubtful.add(name)
-    return doubtful
+    reviews = counting(read_review(from_row(row)) for row in rows if row["reason"] == REVIEW)
+    return doubtful | {name for name, one in reviews.items() if one.decision is not Decision.FALSE_REJECT}

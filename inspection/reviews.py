@@ -1,7 +1,7 @@
 """Reviewers' decisions: events in a station's chain, each about one unit's record, which stays as it is."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -159,18 +159,22 @@ def counting_reviews(archive: Archive, batch: str | None = None) -> dict[str, Re
     table = entries.c
     query = select(entries).where(table.kind == "event", table.reason == REVIEW)
     query = query.where(table.batch == batch) if batch is not None else query
-    found: dict[str, list[Review]] = {}
     with archive.reader() as connection:
-        for row in connection.execute(query.order_by(table.recorded_at, table.sequence)).mappings():
-            review = read_review(from_row(row))
-            found.setdefault(review.record, []).append(review)
-    counting = {}
-    for record, reviews in found.items():
-        for review in reviews:
-            check_reviewed(review, reviews[0].record_hash)
-        if counts := deciding_review(reviews):
-            counting[record] = counts
-    return counting
+        rows = connection.execute(query.order_by(table.recorded_at, table.sequence)).mappings()
+        reviews = [read_review(from_row(row)) for row in rows]
+    hashes: dict[str, str] = {}
+    for review in reviews:
+        check_reviewed(review, hashes.setdefault(review.record, review.record_hash))
+    return counting(reviews)
+
+
+def counting(reviews: Iterable[Review]) -> dict[str, Review]:
+    """Of reviews of any units, the oldest first, the one that counts of each unit, by the name of its record."""
+    found: dict[str, list[Review]] = {}
+    for review in reviews:
+        found.setdefault(review.record, []).append(review)
+    deciding = {record: deciding_review(of) for record, of in found.items()}
+    return {record: review for record, review in deciding.items() if review}
 
 
 def check_reviewed(review: Review, hash_: str | None) -> None:

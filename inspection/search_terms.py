@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_,
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
-from inspection.records import from_row
-from inspection.reviews import REVIEW, Decision, Review, deciding_review, read_review
+from inspection.records import from_row, place_of
+from inspection.reviews import REVIEW, Decision, Review, counting, read_review
 from inspection.schema import entries
 from inspection.verdict import Outcome, Reason
 
@@ -75,13 +75,10 @@ def reviewed_records(connection: Connection, label: str | None, batch: str | Non
     query = select(entries).where(EVENTS_ONLY, table.reason == REVIEW)
     query = query.where(table.batch == batch) if batch else query
     newest = query.order_by(table.recorded_at.desc(), table.sequence.desc()).limit(REVIEWS_READ)
-    found: dict[str, list[Review]] = {}
-    for row in reversed(connection.execute(newest).mappings().all()):
-        review = read_review(from_row(row))
-        found.setdefault(review.record, []).append(review)
-    fitting = [record for record, of in found.items() if label is None or label in _labels(deciding_review(of))]
-    places = (name.rpartition("/") for name in fitting)
-    return [(station, int(number)) for station, _, number in places if number.isdecimal() and len(number) < 19]
+    rows = reversed(connection.execute(newest).mappings().all())
+    found = counting(read_review(from_row(row)) for row in rows)
+    places = (place_of(record) for record, review in found.items() if label is None or label in _labels(review))
+    return [(station, number) for station, number in places if number]
 
 
 def _labels(review: Review | None) -> tuple[str, ...]:

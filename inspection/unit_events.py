@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from inspection.archive import Archive
 from inspection.records import Correction, Entry, correction, from_row
-from inspection.reviews import REVIEW, Review, deciding_review, read_review
+from inspection.reviews import REVIEW, Review, counting, read_review
 from inspection.schema import entries
 
 _CHUNK = 400
@@ -25,7 +25,7 @@ def afterwards(archive: Archive, units: Sequence[Entry]) -> Afterwards:
     """What was said of these units' records. Raises ArchiveFault, and ReviewInvalid for what cannot be read."""
     table, known = entries.c, {entry.name for entry in units}
     names = sorted({entry.unit for entry in units if entry.unit})
-    reviews: dict[str, list[Review]] = {}
+    reviews: list[Review] = []
     corrections: dict[str, Correction] = {}
     with archive.reader() as connection:
         for first in range(0, len(names), _CHUNK):
@@ -33,9 +33,7 @@ def afterwards(archive: Archive, units: Sequence[Entry]) -> Afterwards:
             rows = [row for row in connection.execute(about).mappings() if row["kind"] == "event"]
             for row in sorted(rows, key=lambda row: (row["recorded_at"], row["station"], row["sequence"])):
                 if row["reason"] == REVIEW:
-                    review = read_review(from_row(row))
-                    reviews.setdefault(review.record, []).append(review)
+                    reviews.append(read_review(from_row(row)))
                 else:
                     corrections |= {name: said for name, said in correction(dict(row)).items() if name in known}
-    counting = {record: deciding_review(of) for record, of in reviews.items() if record in known}
-    return Afterwards({record: review for record, review in counting.items() if review}, corrections)
+    return Afterwards(counting(review for review in reviews if review.record in known), corrections)

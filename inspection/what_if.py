@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, lite
 
 from inspection.archive import Archive
 from inspection.record_findings import CLASSIFIER
-from inspection.reviews import REVIEW
+from inspection.records import correction, from_row, place_of
+from inspection.reviews import REVIEW, counting, read_review
 from inspection.schema import entries
 from inspection.verdict import SHOWN, ClassFound, Limits, Outcome, Verdict, combine, decide
 
@@ -51,8 +52,7 @@ class Chosen:
 
     def events(self, reasons: Iterable[str]) -> Select[Any]:
         """Events of these reasons about units that may be among them: an event comes after its unit's record."""
-        query = select(_T.recorded_at, _T.sequence, _T.reason, _T.details)
-        query = query.where(_T.kind == "event", _T.reason.in_(list(reasons)), self._range())
+        query = select(entries).where(_T.kind == "event", _T.reason.in_(list(reasons)), self._range())
         return query.order_by(_T.recorded_at, _T.sequence)
 
 
@@ -161,11 +161,11 @@ def _what_if(connection: Connection, chosen: Chosen, limits: Limits, examples: i
     changed = select(*_SEEN).where(chosen.where(), ~_CLASSES, _judged() == 1, new != _T.outcome)
     for seen in _rows(connection, changed.order_by(_T.recorded_at.desc()).limit(examples + len(corrected))):
         _keep(found, seen, limits, examples, corrected)
-    labels = _reviews(connection, chosen)
-    for seen in _named(connection, labels, chosen):
+    defective = _reviews(connection, chosen)
+    for seen in _named(connection, defective, chosen):
         verdict, name = redecide(seen, limits), (seen["station"], seen["sequence"])
         if verdict and name not in corrected:
-            (found.defective if labels[name] else found.good)[(seen["outcome"], verdict.outcome)] += 1
+            (found.defective if defective[name] else found.good)[(seen["outcome"], verdict.outcome)] += 1
     return found
 
 
@@ -231,18 +231,14 @@ def _rows(connection: Connection, query: Select[Any]) -> Iterator[dict[str, Any]
 def _corrected(connection: Connection, chosen: Chosen) -> set[tuple[str, int]]:
     """The records that a later event takes back."""
     rows = connection.execute(chosen.events(CORRECTIONS)).mappings()
-    return {place for row in rows if (place := _place(json.loads(row["details"]).get("corrects")))}
+    return {place for row in rows for name in correction(dict(row)) if (place := place_of(name))[1]}
 
 
 def _reviews(connection: Connection, chosen: Chosen) -> dict[tuple[str, int], bool]:
-    """Of each record that was reviewed, whether the last review of it named a defect."""
-    found = {}
-    for row in connection.execute(chosen.events([REVIEW])).mappings():
-        details = json.loads(row["details"])
-        place, labels = _place(details.get("reviews")), details.get("labels")
-        if place and isinstance(labels, list):
-            found[place] = bool(labels)
-    return found
+    """Of each record that was reviewed, whether the review that counts found it defective; none that cannot tell."""
+    rows = connection.execute(chosen.events([REVIEW])).mappings()
+    counts = counting(read_review(from_row(row)) for row in rows)
+    return {place_of(name): bool(one.found) for name, one in counts.items() if one.found is not None}
 
 
 def _named(
@@ -254,11 +250,6 @@ def _named(
             yield from _rows(
                 connection, select(*_SEEN).where(chosen.where(), _T.station == station, _T.sequence.in_(part))
             )
-
-
-def _place(name: Any) -> tuple[str, int] | None:
-    station, _, number = str(name).rpartition("/")
-    return (station, int(number)) if station and number.isdigit() and len(number) < 19 else None
 
 
 def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

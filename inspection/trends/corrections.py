@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
-from inspection.records import Correction, correction
+from inspection.records import Correction, correction, place_of
 from inspection.schema import entries
 from inspection.trends.query import IS_EVENT, Selection
 
@@ -46,9 +46,5 @@ def corrected(connection: Connection, selection: Selection, first: str, until: s
 
 
 def _chunks(now: Mapping[str, Any]) -> Iterable[list[tuple[str, int]]]:
-    places = []
-    for name in now:
-        station, _, number = name.rpartition("/")
-        if number.isdecimal() and len(number) < 19:
-            places.append((station, int(number)))
+    places = [place for name in now if (place := place_of(name))[1]]
     return (places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK))

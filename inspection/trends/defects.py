@@ -5,7 +5,8 @@ from collections import Counter
 from sqlalchemy import Connection, select
 
 from inspection.record_findings import sure_defects
-from inspection.reviews import REVIEW
+from inspection.records import from_row
+from inspection.reviews import REVIEW, counting, read_review
 from inspection.schema import entries
 from inspection.trends.details import decode_object
 from inspection.trends.query import IS_EVENT, Selection
@@ -26,15 +27,17 @@ def defect_counts(connection: Connection, selection: Selection, named: bool = Tr
     newest = query.order_by(table.recorded_at.desc()).limit(_MOST)
     for station, sequence, details in connection.execute(newest) if named else ():
         found[f"{station}/{sequence}"] = sure_defects(decode_object(details))
-    said = select(table.details).where(*selection.range_conditions(), IS_EVENT, table.reason == REVIEW)
+    said = select(entries).where(*selection.range_conditions(), IS_EVENT, table.reason == REVIEW)
     said = said.where(table.station == selection.station) if selection.station is not None else said
     said = said.where(table.product == selection.product) if selection.product is not None else said
     reviewed = set()
-    for (details,) in connection.execute(said.order_by(table.recorded_at).limit(_MOST)):
-        told = decode_object(details)
-        labels, record = told.get("labels"), told.get("reviews")
-        if isinstance(labels, list) and isinstance(record, str):
-            found[record] = [str(label) for label in labels]
-            reviewed.add(record)
+    newest = said.order_by(table.recorded_at.desc(), table.sequence.desc()).limit(_MOST)
+    rows = reversed(connection.execute(newest).mappings().all())
+    for record, review in counting(read_review(from_row(row)) for row in rows).items():
+        if review.found is None:  # nobody can tell: what a classifier named stands
+            continue
+        if review.labels or not review.found:
+            found[record] = list(review.labels)
+        reviewed.add(record)
     counts = Counter(name for names in found.values() for name in set(names))
-    return counts, len([record for record in reviewed if found[record]])
+    return counts, len([record for record in reviewed if found.get(record)])

@@ -14,13 +14,19 @@ from hypothesis import strategies as st
 
 from inspection.archive import Archive
 from inspection.records import Draft
-from inspection.reviews import add_review
+from inspection.reviews import Decision, add_review
 from inspection.verdict import ClassFound, Limits, Outcome, Reason, combine, decide, reject
 from inspection.what_if import Chosen, redecide, score_histogram, what_if
 from tests.databases import archive_in
 
 PACKAGE, OTHER = "a" * 64, "b" * 64
 NUMBERS = itertools.count()
+# What a reviewer says, as `add_review` takes it, and what the unit then counts as.
+_REVIEWS: dict[str, tuple[Any, ...]] = {
+    "good": ((), "rita"), "crack": (("crack",), "rita"),
+    "not named": ((), "rita", "", Decision.CONFIRM_REJECT), "cannot tell": ((), "rita", "", Decision.CANNOT_TELL),
+}  # fmt: skip
+_COUNTS_AS = {"good": "good", "crack": "defective", "not named": "defective"}
 ACTIONS = {"crack": "reject", "stain": "review"}
 # Few values, so that scores lie on limits as well.
 values = st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
@@ -48,7 +54,7 @@ def units(draw: st.DrawFn) -> dict[str, Any]:
         "fault": draw(st.sampled_from([None, None, None, Reason.LATE, Reason.QUEUE_FULL])),
         "batch": draw(st.sampled_from(["B-1", "B-2"])),
         "package": draw(st.sampled_from([PACKAGE, PACKAGE, OTHER])),
-        "review": draw(st.sampled_from([None, (), ("crack",)])),
+        "review": draw(st.sampled_from([None, *_REVIEWS])),
         "corrected": draw(st.integers(0, 9)) == 0,
     }
 
@@ -101,7 +107,7 @@ def test_the_counts_are_those_of_deciding_every_record_again(
     written = archive.append_all(drafts, "station-1")
     for unit, entry in zip(drawn, written, strict=True):
         if unit["review"] is not None:
-            add_review(archive, entry.name, unit["review"], "rita")
+            add_review(archive, entry.name, *_REVIEWS[unit["review"]])
         corrected = unit["corrected"] and entry.outcome == "PASS"
         if corrected:
             details = {"corrects": entry.name, "outcome": "REJECT"}
@@ -118,8 +124,8 @@ def test_the_counts_are_those_of_deciding_every_record_again(
         if told is not None:  # a record does not always tell which of two sure classes asked for a person
             assert told.outcome == change[1]
             wanted["all"][change] += 1
-            if unit["review"] is not None:
-                wanted["defective" if unit["review"] else "good"][change] += 1
+            if unit["review"] in _COUNTS_AS:
+                wanted[_COUNTS_AS[unit["review"]]][change] += 1
     result = what_if(archive, Chosen(package, batch), limits, examples=1000)
     histogram = score_histogram(archive, Chosen(package, batch))
 

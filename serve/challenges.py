@@ -61,11 +61,8 @@ class Challenges:
         self._open: LineRun | None = None
         self._until = 0.0  # on the monotonic clock, of `_cleared`
         self._cleared: tuple[str, str | None] | None = None  # a recipe's digest, and the batch where each is challenged
-        self._why, self._overridden, self._blocked_one = (
-            "it was not looked yet whether the challenge kit was run",
-            "",
-            False,
-        )
+        self._why, self._overridden = "it was not looked yet whether the challenge kit was run", ""
+        self._blocked_one = False
         self._looked_at = 0.0
 
     @property
@@ -210,6 +207,7 @@ class Challenges:
         with self._reading:
             self._refresh(batch)
             open_it()
+            self._tell()
 
     def refresh(self) -> None:
         """Read from the records what is allowed now. What cannot be read allows nothing."""

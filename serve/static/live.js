@@ -55,6 +55,7 @@ function listen() {
     status(JSON.parse(event.data));
     if (!connected) showPast();
     connected = true;
+    document.body.dataset.listening = "yes";
   });
   events.addEventListener("unit", (event) => {
     const { unit, status: after } = JSON.parse(event.data);
@@ -66,6 +67,7 @@ function listen() {
   events.addEventListener("trend", (event) => showTrend(JSON.parse(event.data)));
   events.onerror = () => {
     connected = false;
+    document.body.dataset.listening = "no";
     showLost();
     if (events.readyState !== EventSource.CLOSED) return;
     call("/api/session").catch(() => {}); // who is not signed in any more is led to where one does

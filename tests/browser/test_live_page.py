@@ -75,7 +75,7 @@ def sign_in(page: "Page") -> None:
     page.locator("#sign-in [name=name]").fill("root.person")
     page.locator("#sign-in [name=password]").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.locator("#bar-line").wait_for()
+    page.locator("body[data-listening=yes]").wait_for()
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def test_frames_that_may_come_after_the_decision_are_refused(recipe: Recipe) -> 
 
 
 def test_the_line_that_the_page_shows_can_be_configured(tmp_path: Path) -> None:
-    alone, line = re.findall(r"```yaml\n(.*?)```", (ROOT / "serve" / "README.md").read_text(), re.DOTALL)
+    alone, line, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "serve" / "README.md").read_text(), re.DOTALL)
     keys = yaml.safe_load(alone) | yaml.safe_load(line)
     recipe = Recipe.model_validate({key: keys[key] for key in keys.keys() - {"camera", "deadline_ms"}})
     where = tmp_path / "recipe.yaml"

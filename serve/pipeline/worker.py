@@ -1,6 +1,6 @@
 """A worker: a process of its own that is watched, and started again with growing pauses when it dies or hangs.
 
-What it does stands in a function `main(connection, *arguments)` that a spawned process can import. It answers first
+What it does stands in a function `main(connection, *arguments)` that another process can import. It answers first
 with `Ready`, or raises an InspectionError where it cannot work; then both sides send each other whatever pickles.
 None asks it to end; where its parent dies, the connection ends (EOFError), and it must end too.
 """
@@ -18,7 +18,11 @@ from typing import Any
 
 from inspection.errors import InspectionError
 
-_context = multiprocessing.get_context("spawn")
+# Workers are forked from a process that has imported, once, what takes seconds to: units are rejected while a worker
+# that died is started again. Nothing in it has threads but OpenBLAS, which knows of forks: the runtimes are imported
+# by the worker. It starts with the first worker, and anew where it was killed.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["inspection.archive", "inspection.frames", "inspection.package"])
 _LOOK_S = 0.1  # how often the watch looks whether a worker hangs or is to stop
 _STOP_S = 5.0  # how long a worker may take to end by itself
 _KILL_S = 5.0  # how long the system may take to end it
@@ -65,7 +69,7 @@ class Backoff:
 
 
 class Worker:
-    """Runs `main(connection, *arguments)` in a spawned process. All callbacks come from the worker's own watch thread,
+    """Runs `main(connection, *arguments)` in another process. All callbacks come from the worker's own watch thread,
     in the order of what happened: `up(said)`, `message(anything)`…, `down(why)`, `up`…; `gave_up(why)` is the last.
 
     `hung` is asked ten times a second whether the process owes something for too long; it is killed then.

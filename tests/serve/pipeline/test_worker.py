@@ -53,6 +53,17 @@ def test_killed_it_is_started_again_and_works(watched: Watched) -> None:
     wait_for(lambda: len(watched.messages) == 2)
 
 
+def test_killed_with_the_process_that_it_was_forked_from_it_is_started_again(watched: Watched) -> None:
+    forked_from = _parent(watched.pids[0])
+    assert forked_from != os.getpid()
+    os.kill(forked_from, signal.SIGKILL)
+    os.kill(watched.pids[0], signal.SIGKILL)
+    wait_for(lambda: len(watched.pids) == 2)
+    assert watched.worker.send("again")
+    wait_for(lambda: watched.messages == ["again"])
+    assert _parent(watched.pids[1]) not in (forked_from, os.getpid())
+
+
 def test_hung_with_a_full_pipe_it_is_killed_and_nobody_waits(watched: Watched) -> None:
     watched.worker.send("hang")
     for _ in range(20):
@@ -113,6 +124,10 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
         child = int(parent.stdout.readline())
         parent.kill()
     wait_for(lambda: not _alive(child))
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _alive(pid: int) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from data.labelled import make_labelled_split
 from data.simulator import PRODUCTS, write_dataset
 from data.splits import make_split
+from inspection.accounts import passwords
 from inspection.archive import Archive
 from inspection.detector import Detector
 from inspection.frames import list_images, read_frame
@@ -36,6 +38,17 @@ def pytest_configure() -> None:
     if worker and workers and hasattr(os, "sched_setaffinity"):
         cores, number = sorted(os.sched_getaffinity(0)), int(worker.removeprefix("gw"))
         os.sched_setaffinity(0, cores[number :: int(workers)] or cores)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Passwords are hashed at the least cost within the tests' own process; commands that tests run hash as always. A
+    thousand accounts at the real cost are minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "_hasher", quick)
+        patch.setattr(passwords, "_ABSENT", quick.hash("nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,6 +170,13 @@ def test_passwords_are_kept_as_argon2id_and_nowhere_in_clear(tmp_path: Path) -> 
     assert all(hashed.startswith("$argon2id$") for hashed in hashes)
     everything = b"".join(path.read_bytes() for path in (tmp_path / "archive").rglob("*") if path.is_file())
     assert PASSWORD.encode() not in everything
+
+
+def test_a_password_s_hash_costs_what_rfc_9106_says() -> None:
+    """In a process of its own, for the tests' own hashes at the least cost."""
+    words = "from inspection.accounts.passwords import hash_password; print(hash_password('Quiet-River-Stone-47'))"
+    hashed = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 def test_too_many_wrong_passwords_lock_the_account_for_a_while(archive: Archive, clock: Clock) -> None:

@@ -1,5 +1,9 @@
 """What tests share: simulated units, a small real package, filled archives, and the real images where they lie."""
 
+# isort: off
+import tests.own_cores  # noqa: F401
+# isort: on
+
 import os
 import socket
 import subprocess
@@ -29,15 +33,6 @@ from training.options import FitOptions
 
 ROOT = Path(__file__).parent.parent
 FitVials = Callable[..., Path]
-
-
-def pytest_configure() -> None:
-    """Gives each of xdist's workers its own cores: threads of both on the same ones wait for each other, and a training
-    takes five times as long."""
-    worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{name}") for name in ("", "_COUNT"))
-    if worker and workers and hasattr(os, "sched_setaffinity"):
-        cores, number = sorted(os.sched_getaffinity(0)), int(worker.removeprefix("gw"))
-        os.sched_setaffinity(0, cores[number :: int(workers)] or cores)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,9 +23,11 @@ from serve.batches import list_batches
 
 _STATIONS, BATCH, _DAYS = 4, 20_000, 730
 _FRAMES = canonical_json([FrameRecord("camera-1", 1, "2026-11-24T10:00:00.000000Z", score=12.3).plain()])
-_EVENT = '{"by":"otto","why":"large archive"}'
 _COUNTS = '{"triggered":19998,"passed":19398,"rejected":400,"undecided":200}'  # a batch's end says them, as on a line
-_STOPPED = f'{{"by":"otto","counts":{_COUNTS},"reconciled":true,"why":"large archive"}}'
+_DETAILS = {
+    None: '{"runtime":"openvino"}', "batch_started": '{"by":"otto","why":"large archive"}',
+    "batch_stopped": f'{{"by":"otto","counts":{_COUNTS},"reconciled":true,"why":"large archive"}}',
+}  # fmt: skip
 _COLUMNS = [column.name for column in entries.columns]
 
 
@@ -48,7 +50,7 @@ def rows(count: int, until: datetime) -> Iterator[dict[str, Any]]:
             "package": "a" * 64, "outcome": None if event else outcome, "reason": event or reason,
             "score": None if event else {"PASS": 12.0, "REVIEW": 16.0, "REJECT": 18.0}[outcome] + n % 7 / 10,
             "review_limit": 15.0, "reject_limit": 17.0, "latency_ms": 60.0 + n % 30,
-            "frames": "[]" if event else _FRAMES, "details": {None: '{"runtime":"openvino"}', "batch_stopped": _STOPPED}.get(event, _EVENT),
+            "frames": "[]" if event else _FRAMES, "details": _DETAILS[event],
             "previous": f"{n:064d}", "hash": f"{n + 1:064d}",
         }  # fmt: skip
 

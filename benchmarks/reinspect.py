@@ -4,6 +4,11 @@ One station's archive of N small simulated units with ten reviews in a thousand,
 with all cores: decoding alone and the detector alone (the two limits), a run with one package, a run with two of the
 same model input. Printed are images a second, each run's share of the smaller limit, what two packages cost against
 one, and the peak memory of the whole process. The units' records are made as rows; their images are real files.
+
+Both limits want the same cores: what takes `a` ms of processor time to decode and `b` ms to find can have no larger
+share of the smaller limit than max(a, b) / (a + b), which is `most_share`. So the bare work is measured too: each image
+read, decoded and searched by the same threads, and nothing recorded. `bare_of_run` is its processor time over that of
+the run, which other processes on the machine hardly change.
 """
 
 import argparse
@@ -12,11 +17,11 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 from PIL import Image
@@ -40,6 +45,20 @@ _BEGAN = datetime(2026, 7, 1, tzinfo=UTC)
 _DISTINCT = 200
 _LIMIT_IMAGES = 400
 RUNTIME = "openvino"
+
+
+class Pace(NamedTuple):
+    """Images a second on the clock, and the processor time that one took, in ms."""
+
+    per_s: float
+    cpu_ms: float
+
+
+def _pace(results: Iterable[object]) -> Pace:
+    """Of what comes out until there is no more."""
+    began, cpu = time.perf_counter(), time.process_time()
+    done = sum(1 for _ in results)
+    return Pace(done / (time.perf_counter() - began), 1e3 * (time.process_time() - cpu) / done)
 
 
 def make_packages(folder: Path, size: int, longest: int | None) -> tuple[Path, Path, list[Path]]:
@@ -104,17 +123,15 @@ def fill(folder: Path, images: list[Path], package: Path, count: int) -> None:
             archive.take(rows)
 
 
-def _decode(folder: Path, count: int) -> float:
+def _decode(folder: Path, count: int) -> Pace:
     with Archive(folder, read_only=True) as archive:
         work = ArchiveWork(archive)
         work.pin()
         names = [item.images[0] for item in islice(work.items(), count)]
-        began = time.perf_counter()
-        done = sum(1 for _ in map_in_order(lambda name: decode_frame(work.read(name), name), names, available_cores()))
-        return done / (time.perf_counter() - began)
+        return _pace(map_in_order(lambda name: decode_frame(work.read(name), name), names, available_cores()))
 
 
-def _detect(folder: Path, packages: tuple[Path, ...], count: int) -> float:
+def _detect(folder: Path, packages: tuple[Path, ...], count: int) -> Pace:
     detector = load_lineup(packages, None, [RUNTIME], 1, available_cores())[0]
     with Archive(folder, read_only=True) as archive:
         work = ArchiveWork(archive)
@@ -122,41 +139,52 @@ def _detect(folder: Path, packages: tuple[Path, ...], count: int) -> float:
         frames = [decode_frame(work.read(item.images[0]), "frame") for item in islice(work.items(), 64)]
     frames = [frames[number % len(frames)] for number in range(count)]
     list(map_in_order(detector.find, frames[:8], available_cores()))
-    began = time.perf_counter()
-    done = sum(1 for _ in map_in_order(detector.find, frames, available_cores()))
-    return done / (time.perf_counter() - began)
+    return _pace(map_in_order(detector.find, frames, available_cores()))
 
 
-def _run(folder: Path, packages: tuple[Path, ...], out: Path) -> float:
-    """Images a second of the pass over the images, the first to the last."""
+def _bare(folder: Path, packages: tuple[Path, ...], count: int) -> Pace:
+    """Both limits' work in turn, without a record or a result."""
+    detector = load_lineup(packages, None, [RUNTIME], 1, available_cores())[0]
+    with Archive(folder, read_only=True) as archive:
+        work = ArchiveWork(archive)
+        work.pin()
+        names = [item.images[0] for item in islice(work.items(), count)]
+        return _pace(map_in_order(
+            lambda name: detector.find(decode_frame(work.read(name), name)), names, available_cores()
+        ))  # fmt: skip
+
+
+def _run(folder: Path, packages: tuple[Path, ...], out: Path) -> Pace:
+    """The pass over the images, the first to the last."""
     detectors = load_lineup(packages, None, [RUNTIME] * len(packages), 1, available_cores())
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
 
     def progress(done: int, total: int) -> None:
         if done in (0, total):
-            times.append(time.perf_counter())
+            times.append((time.perf_counter(), time.process_time()))
 
     with Archive(folder, read_only=True) as archive:
         run = Reinspection(ArchiveWork(archive), detectors[0], further=tuple(detectors[1:]))
         units = run.run(out, progress)["units"]
-    return float(units / (times[1] - times[0]))
+    (began, cpu), (ended, cpu_ended) = times
+    return Pace(units / (ended - began), 1e3 * (cpu_ended - cpu) / units)
 
 
-def _apart(work: Callable[..., float], *words: Any) -> tuple[float, float]:
-    """Images a second, and the peak memory in MiB, of work in a process of its own."""
+def _apart(work: Callable[..., Pace], *words: Any) -> tuple[Pace, float]:
+    """The pace, and the peak memory in MiB, of work in a process of its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_report, args=(there, work, words))
     process.start()
-    rate, peak = here.recv()
+    pace, peak = here.recv()
     process.join()
-    return rate, peak
+    return pace, peak
 
 
-def _report(pipe: Any, work: Callable[..., float], words: tuple[Any, ...]) -> None:
-    rate = work(*words)
+def _report(pipe: Any, work: Callable[..., Pace], words: tuple[Any, ...]) -> None:
+    pace = work(*words)
     status = Path("/proc/self/status").read_text()  # ru_maxrss would begin with what the parent had
-    pipe.send((rate, int(status.split("VmHWM:")[1].split()[0]) / 1024))
+    pipe.send((pace, int(status.split("VmHWM:")[1].split()[0]) / 1024))
 
 
 def measure(place: Path, count: int, options: argparse.Namespace) -> dict[str, float]:
@@ -167,19 +195,24 @@ def measure(place: Path, count: int, options: argparse.Namespace) -> dict[str, f
     print(f"{count:,} records made in {time.perf_counter() - began:.0f} s", flush=True)
     if options.memory:
         double, peak = _apart(_run, place / "archive", (one, two), place / "out-2")
-        return {"images": count, "two_packages_per_s": double, "peak_mib_two": peak}
+        return {"images": count, "two_packages_per_s": double.per_s, "peak_mib_two": peak}
     limits = min(count, _LIMIT_IMAGES)
     decode, _ = _apart(_decode, place / "archive", limits)
     detect, _ = _apart(_detect, place / "archive", (one,), limits)
     single, peak_single = _apart(_run, place / "archive", (one,), place / "out-1")
+    bare, _ = _apart(_bare, place / "archive", (one,), limits)
     after, _ = _apart(_detect, place / "archive", (one,), limits)
     double, peak_double = _apart(_run, place / "archive", (one, two), place / "out-2")
-    detect = max(detect, after)  # the machine is shared: the better of before and after is the limit
-    limit = min(decode, detect)
+    limit = min(decode.per_s, max(detect.per_s, after.per_s))  # the machine is shared: the better of before and after
+    finding = min(detect.cpu_ms, after.cpu_ms)
     return {
-        "images": count, "decode_per_s": decode, "detect_per_s": detect, "one_package_per_s": single,
-        "share_of_limit": single / limit, "two_packages_per_s": double, "two_cost_of_one": single / double,
-        "peak_mib_one": peak_single, "peak_mib_two": peak_double,
+        "images": count, "decode_per_s": decode.per_s, "detect_per_s": max(detect.per_s, after.per_s),
+        "one_package_per_s": single.per_s, "share_of_limit": single.per_s / limit,
+        "most_share": max(decode.cpu_ms, finding) / (decode.cpu_ms + finding),
+        "decode_cpu_ms": decode.cpu_ms, "detect_cpu_ms": finding,
+        "one_package_cpu_ms": single.cpu_ms, "bare_per_s": bare.per_s, "bare_of_run": bare.cpu_ms / single.cpu_ms,
+        "two_packages_per_s": double.per_s, "two_cost_of_one": single.per_s / double.per_s,
+        "two_cpu_of_one": double.cpu_ms / single.cpu_ms, "peak_mib_one": peak_single, "peak_mib_two": peak_double,
     }  # fmt: skip
 
 

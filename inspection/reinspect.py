@@ -108,7 +108,7 @@ class Reinspection:
         inspect = UnitInspector(
             self.limits_from, work=self.work, detectors=self.detectors, source=self.source, files=self.files
         )
-        with closing(self.engine(inspect, items, self._threads)) as finished:
+        with closing(self.engine(inspect, items, self.threads)) as finished:
             for number, inspected in enumerate(finished, done + 1):
                 results.append(heatmaps.keep(number, inspected).line())
                 progress(number)

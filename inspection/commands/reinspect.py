@@ -45,7 +45,13 @@ if TYPE_CHECKING:
     "--heatmaps", type=click.IntRange(0), default=1000, show_default=True, help="How many of changed units to keep."
 )
 @runtime_option
-@click.option("--engine", default="local", show_default=True, help="What does the work: this machine's cores.")
+@click.option(
+    "--engine", default="local", show_default=True, help="What does the work: `local`, this machine; `ray`, a cluster."
+)
+@click.option(
+    "--ray-address",
+    help="The Ray cluster, host:port [default: RAY_ADDRESS, else a Ray that is started here for this run].",
+)
 @click.option("--threads", type=click.IntRange(1), help="Cores to use [default: all].")
 @click.option(
     "--progress", "shown", type=click.Choice(["bar", "json", "none"]), default="bar", show_default=True,
@@ -75,6 +81,7 @@ def reinspect(
     heatmaps: int,
     runtime: str,
     engine: str,
+    ray_address: str | None,
     threads: int | None,
     shown: str,
     quiet: bool,
@@ -97,7 +104,7 @@ def reinspect(
     from inspection.unit_inspector import PackageFiles
 
     wanted = RecordFilter.of(batch, since, until, verdicts, product, recorded_package)
-    source, runs = _source(archive, folder, out, limits_from, wanted), engine_named(engine)
+    source, opened = _source(archive, folder, out, limits_from, wanted), engine_named(engine, ray_address)
     if recorded:
         _may_record(source, by, why, password_file)
     with source.opened() as work:
@@ -107,10 +114,10 @@ def reinspect(
             tuple(path.resolve() for path in packages), classifier.resolve() if classifier else None,
             tuple(one.runtime for one in detectors), tuple(one.package.digest for one in detectors),
         )  # fmt: skip
-        run = Reinspection(
-            work, detectors[0], limits_from, threads, tuple(detectors[1:]), heatmaps, runs, source, files
-        )
-        with _progress("none" if quiet else shown) as progress:
+        with opened as runs, _progress("none" if quiet else shown) as progress:
+            run = Reinspection(
+                work, detectors[0], limits_from, threads, tuple(detectors[1:]), heatmaps, runs, source, files
+            )
             try:
                 summary = run.run(out, progress)
             except KeyboardInterrupt:

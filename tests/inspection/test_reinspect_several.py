@@ -19,7 +19,6 @@ from inspection import image_finding
 from inspection.archive import Archive
 from inspection.archive_work import ArchiveWork
 from inspection.detector import Detector
-from inspection.engines import ENGINES
 from inspection.errors import BadUsage
 from inspection.frames import decode_frame
 from inspection.heatmap import decode_heatmap
@@ -197,19 +196,6 @@ def test_the_same_package_twice_is_refused(vial_package: Path, tmp_path: Path) -
     (tmp_path / "copy.onnx").write_bytes(vial_package.read_bytes())
     with pytest.raises(BadUsage, match="once"):
         load_lineup([vial_package, tmp_path / "copy.onnx"], None, [RUNTIME] * 2, 1, 1)
-
-
-@pytest.mark.parametrize("engine", sorted(ENGINES))
-def test_every_engine_gives_the_same(
-    engine: str, filled_archive: Fill, vial_package: Path, other_package: Path, both: list[Detector], tmp_path: Path
-) -> None:
-    folder = filled_archive(7)
-    run(folder, both, tmp_path / "local")
-    files_of = PackageFiles(
-        (vial_package, other_package), None, (RUNTIME,) * 2, tuple(one.package.digest for one in both)
-    )
-    run(folder, both, tmp_path / engine, engine=ENGINES[engine], source=Source("archive", folder), files=files_of)
-    assert files(tmp_path / engine) == files(tmp_path / "local")
 
 
 def test_the_function_travels_to_another_process_and_opens_there_what_it_needs(

@@ -12,11 +12,10 @@ import pytest
 from inspection.archive import Archive
 from inspection.recovery import recover
 from inspection.verify import verify_archive
-from tests.conftest import missing
 from tests.faults.power_cut import Disk, Step, read_log
+from tests.faults.preloaded import compiled
 
 pytestmark = pytest.mark.timeout(300)
-SOURCE = Path(__file__).parent / "power_cut.c"
 CUTS = 40
 
 WRITER = """
@@ -45,14 +44,9 @@ with Archive(root / "archive") as archive:
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Step]]:
     """What a writer did to its files."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        missing("there is no C compiler: power cuts cannot be simulated")
     folder = tmp_path_factory.mktemp("power")
-    library, root = folder / "power_cut.so", folder / "disk"
+    library, root = compiled("power_cut", folder), folder / "disk"
     root.mkdir()
-    words = ["-shared", "-fPIC", "-O1", "-w", "-o", str(library), str(SOURCE), "-ldl", "-lpthread"]
-    subprocess.run([str(compiler), *words], check=True)
     environment = {"LD_PRELOAD": str(library), "POWER_CUT_ROOT": str(root), "POWER_CUT_LOG": str(folder / "log")}
     words = [sys.executable, "-c", WRITER, str(root)]
     done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)

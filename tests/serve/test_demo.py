@@ -1,6 +1,9 @@
-"""`inspection demo`: the main job from rendering to a verified archive, and again on what is there."""
+"""`inspection demo`: the main job from rendering to a verified archive, and again on what is there. Nothing of it
+reaches out."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -11,12 +14,27 @@ from inspection.archive import Archive
 from inspection.records import Entry
 from inspection.verify import verify_archive
 from serve.demo import summary
+from tests.faults.preloaded import compiled
 
 CLI = Callable[..., CompletedProcess[str]]
 
 
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in which programs that are run leave whom they want to reach outside of this machine."""
+    library, log = compiled("reaches_out", tmp_path), tmp_path / "network.log"
+    (tmp_path / "temporary").mkdir()
+    for name, value in (("LD_PRELOAD", library), ("REACHES_OUT_LOG", log), ("TMPDIR", tmp_path / "temporary")):
+        monkeypatch.setenv(name, str(value))
+    asks = "import urllib.request; urllib.request.urlopen('http://maker.invalid')"
+    assert subprocess.run([sys.executable, "-c", asks], capture_output=True, check=False).returncode
+    assert log.read_text() == "look up maker.invalid\n", "it sees who is asked for"
+    log.unlink()
+    return log
+
+
 @pytest.mark.timeout(240)
-def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: CLI) -> None:
+def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: CLI, network: Path) -> None:
     folder = tmp_path / "demo"
     words = ("demo", "--once", "--archive", folder, "--units", 6, "--rate", 20, "--port", 0)
     done = inspection(*words)
@@ -43,6 +61,8 @@ def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: C
     assert [entry.sequence for entry in both] == list(range(1, len(both) + 1))
     line_events = [entry.reason for entry in both if str(entry.reason).startswith("line_")]
     assert line_events == ["line_started", "line_stopped"] * 2
+    assert not network.exists(), network.read_text()
+    assert list((tmp_path / "temporary").rglob("*.ses")) == [], "ONNX Runtime opened a session to report"
 
 
 def entries(folder: Path) -> list[Entry]:

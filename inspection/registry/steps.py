@@ -48,7 +48,12 @@ class Registry:
         return self.keep_recipe(*read_pinned(file), why)
 
     def keep_recipe(self, recipe: Recipe, packages: Sequence[Package], why: str) -> Entry:
-        """The same of a recipe that was read, its packages pinned."""
+        """The same of a recipe that was read, its packages pinned; a candidate in its shadow must be fixed."""
+        if recipe.shadow and not recipe.shadow.package.fixed:
+            raise StepRefused(
+                f"recipe {recipe.label} names its shadow's candidate by a path alone; add its `sha256`, or name it by "
+                "`name` and `version` as it is registered, so that it is known what was approved"
+            )
         data = content_bytes(recipe)
         more = {"packages": [package.digest for package in packages], "station": recipe.station}
         return self._register("recipe", recipe.name, recipe.version, data, ".json", more, why, recipe_content(recipe))

@@ -29,6 +29,7 @@ from serve.metrics import LineMetrics
 from serve.normals import Normals
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
+from serve.shadow.live_report import LiveReport
 from serve.tally import Tally
 from serve.trend import LiveTrend
 from serve.wall_clock import ClockWatch
@@ -70,6 +71,7 @@ class Service:
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
         self.metrics, self.batches, self.trend = LineMetrics(), Batches(self), LiveTrend()
         self.normals, self.challenges = Normals(), Challenges(self)
+        self.shadow_report = LiveReport(lambda: self.archive)
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:

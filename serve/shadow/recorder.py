@@ -12,7 +12,7 @@ from serve.shadow.counts import ShadowCounts
 
 GROUP = 64  # findings in one event, at most
 _MOST = 16 * GROUP  # findings that may wait while the archive refuses
-_EVERY_S = 10.0  # a finding is on record after so long, if nothing keeps it
+_EVERY_S = 5.0  # a finding is on record after so long, if nothing keeps it
 _COUNTS_EVERY_S = 60.0  # the same of counts alone
 _QUIET_S = 5.0  # how long a moment is waited for in which no unit is on its way
 _LOOK_S = 0.05

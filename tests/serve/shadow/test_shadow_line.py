@@ -4,6 +4,7 @@ time, and nothing of it reaches the gate."""
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,32 @@ def test_status_and_metrics_count_what_it_saw(pair: tuple[Running, Running], can
     text = beside.client.get("/metrics").text
     assert "inspection_shadow_up 1.0" in text
     assert f'inspection_shadow_units{{reason="",what="inspected"}} {float(units)}' in text
+
+
+def test_the_report_grows_live_and_is_written_whole(pair: tuple[Running, Running], candidate: Package) -> None:
+    alone, beside = pair
+    assert alone.client.get("/api/shadow").json() == {"running": None, "trial": None, "trials": []}
+    missing = alone.client.get("/api/shadow/report")
+    assert (missing.status_code, missing.json()["code"]) == (404, "trial_missing")
+    units = len(units_of(beside))
+
+    def so_far() -> dict[str, Any]:
+        answer: dict[str, Any] = beside.client.get("/api/shadow").json()
+        return answer
+
+    wait_for(lambda: (so_far()["trial"] or {"figures": {"units": 0}})["figures"]["units"] == units, 60)
+    answer = so_far()
+    assert answer["trial"]["verdict"]["word"] in ("agrees", "differs", "not shown")
+    assert sum(map(sum, answer["trial"]["figures"]["agreement"]["table"])) == units
+    assert answer["running"]["inspected"] == units
+    assert [one["units"] for one in answer["trials"]] == [units]
+    differing = answer["trial"]["differing"]
+    assert len(differing) == answer["running"]["differ"]
+    whole = beside.client.get("/api/shadow/report", params={"candidate": candidate.digest[:8]}, timeout=120)
+    assert whole.headers["content-type"] == "application/json"
+    assert whole.json()["figures"]["units"] == units
+    bad = beside.client.get("/api/shadow", params={"candidate": "../x"})
+    assert (bad.status_code, bad.json()["code"]) == (422, "request_invalid")
 
 
 def test_its_findings_are_the_candidate_s_own_and_verify(

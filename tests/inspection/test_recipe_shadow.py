@@ -1,19 +1,23 @@
 """The recipe's shadow: how a candidate is named, what is refused, and what of it is under change control."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from inspection.accounts.sign_in import SignIn
 from inspection.archive import Archive
 from inspection.config import ConfigInvalid, validate
 from inspection.recipe import Recipe, read_recipe
+from inspection.recipe_shadow import DEFAULT_SHARE
 from inspection.registry.content import read_pinned, recipe_content, recipe_digest, recipe_of
 from inspection.registry.items import read_versions
 from inspection.registry.steps import Registry, StepRefused
 from inspection.signatures import Signer
 from inspection.signing import signing_key
+from tests.conftest import ROOT
 from tests.people import PASSWORD, people
 from tests.serve.serving import write_recipe
 
@@ -43,6 +47,14 @@ def test_what_is_wrong_is_said_in_one_sentence(shadow: Any, said: str) -> None:
     with pytest.raises(ConfigInvalid, match=said) as refused:
         recipe_with(shadow or {"package": None})
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_example_on_the_page_is_one() -> None:
+    page = (ROOT / "serve" / "README.md").read_text()
+    [block] = [one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("shadow:")]
+    for text in (block, block.replace("# limits", "limits")):
+        shadow = recipe_with(yaml.safe_load(text)["shadow"]).shadow
+        assert shadow and (shadow.package.label, shadow.share) == ("vial 1.1.0", DEFAULT_SHARE)
 
 
 def test_a_recipe_without_a_shadow_keeps_its_digest_and_one_with_it_has_another() -> None:

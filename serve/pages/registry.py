@@ -13,6 +13,8 @@ from inspection.registry.items import State, Version, VersionMissing, Versions, 
 from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
 from inspection.registry.rules import FURTHER, StepRefused, refusal
 from inspection.registry.runs import runs_of
+from inspection.reviews import ReviewInvalid
+from inspection.shadow.events import ShadowUnreadable
 from inspection.signatures import signature_fault
 from serve.authentication import Who
 from serve.deps import Allowed, ArchiveDep, ServiceDep
@@ -113,9 +115,13 @@ def _others(one: Version, versions: Versions) -> list[Version]:
 
 
 def _shadow(service: Service, one: Version) -> dict[str, Any] | None:
-    """What a shadow found so far of the package that it is, or runs; None where no shadow had it."""
+    """What a shadow found so far of the package that it is, or runs; None where no shadow had it, or where its records
+    cannot be read, which its own page says."""
     digests = one.packages if one.kind == "recipe" else (one.digest,)
-    return next((found for digest in digests if (found := service.shadow_report.answer(digest))), None)
+    try:
+        return next((found for digest in digests if (found := service.shadow_report.answer(digest))), None)
+    except (ShadowUnreadable, ReviewInvalid):
+        return None
 
 
 def _users(one: Version, versions: Versions) -> list[Version]:

@@ -17,10 +17,12 @@ from inspection.shadow.events import FAULT, STARTED
 from inspection.station import Disposition, Station
 from inspection.verdict import Outcome, Reason
 from inspection.verify import verify_archive
+from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.worker import Backoff
 from serve.shadow.shadow import MOST_WAITING, Shadow
 from serve.shadow.share import Share
 from tests.serve.line_parts import frame
+from tests.serve.pipeline.test_conveyor import PATIENT, Here
 from tests.serve.serving import wait_for
 from tests.serve.shadow.conftest import shadow_events
 from tests.serve.shadow.processes import ORDERS, obedient
@@ -212,6 +214,38 @@ def test_what_the_archive_refuses_is_recorded_later_or_counted(back: bool, stati
             archive.refusing = not back
         recorded = [one for event in shadow_events(archive) for one in event.findings]
     assert (len(recorded), line.counts()["unrecorded"]) == ((3, 0) if back else (0, 3))
+
+
+class Raising:
+    """A shadow that passes whatever it is offered, and fails at it."""
+
+    offered = 0
+
+    def offer(self, disposition: Disposition, frames: Any) -> None:
+        self.offered += len(frames)
+        object.__setattr__(disposition, "outcome", Outcome.PASS)
+        raise RuntimeError("nobody home")
+
+
+def test_what_a_shadow_does_with_an_offer_is_told_to_nobody(station: Station) -> None:
+    told: list[tuple[str, str]] = []
+    alarms: list[str] = []
+    shadow = Raising()
+    conveyor = Conveyor(
+        station, Here(station.detector), {"cam": CameraTiming()}, PATIENT,  # type: ignore[arg-type]
+        lambda one: told.append((str(one.outcome), str(one.reason))), triggered=False, shadow=shadow,
+        alarm=lambda code, why: alarms.append(f"{code} {why}"),
+    )  # fmt: skip
+    conveyor.start()
+    for number, kind in enumerate(("good", "reject", "review")):
+        shot = frame(kind, number)
+        station.detector.learn(shot)  # type: ignore[attr-defined]
+        conveyor.shot("cam", shot)
+    wait_for(lambda: len(told) == 3)
+    conveyor.stop()
+    assert [outcome for outcome, _ in told] == ["PASS", "REJECT", "REVIEW"]
+    assert [one.outcome for one in reversed(station.archive.latest(9, kind="unit"))] == ["PASS", "REJECT", "REVIEW"]
+    assert (shadow.offered, alarms) == (3, [])
 
 
 def test_the_share_of_time_holds_over_any_longer_time() -> None:

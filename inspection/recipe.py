@@ -17,6 +17,7 @@ from inspection.image_quality import ImageQuality
 from inspection.manifest import NAME_PATTERN, VERSION_PATTERN
 from inspection.package import Package, read_package
 from inspection.recipe_region import RecipeRegion, check_region
+from inspection.recipe_shadow import ShadowConfig
 from inspection.records import AUDIT
 from inspection.runtimes.names import AUTO, RuntimeName
 from inspection.verdict import Limits, Outcome
@@ -114,7 +115,7 @@ class Recipe(_Part):
     """A station's work for one product. `package` may be of any kind; a `classifier` names defects beside it, and a
     unit passes only where both pass it. `runtime` is an engine's name or `auto`; `limits` replace those of `package`;
     where there is a `region`, what is found outside it does not count;
-    a `challenge` says when known units must prove the station;
+    a `challenge` says when known units must prove the station; a `shadow` looks at the same frames and decides nothing;
     an image that is not of the `image_quality` is not judged, and its unit rejected;
     `deadline_ms` runs from the trigger; an `ejector` says it instead. At most `queue` units are on their way at once.
     The station stops after `consecutive_rejects` units in a row that did not pass (0: never). `lanes` frames are looked
@@ -143,6 +144,7 @@ class Recipe(_Part):
     lanes: int = Field(default=1, ge=1, le=64)
     threads: int | None = Field(default=None, ge=1, le=256)
     challenge: ChallengeConfig | None = None
+    shadow: ShadowConfig | None = None
 
     @field_validator("station")
     @classmethod

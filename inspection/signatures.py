@@ -96,13 +96,15 @@ def sign_record(archive: Archive, key: SigningKey, entry: Entry, signer: Signer,
 
 
 def signed_statement(
-    key: SigningKey, user: User, signs: str, hash_: str, meaning: str, why: str, at: str | None = None
-) -> dict[str, Any]:
-    """What a person says by signing `signs`, whose content has the hash `hash_`, with the archive's own signature."""
+    key: SigningKey, user: User, signs: str, hash_: str, meaning: str, why: str, at: str | None = None,
+    attached: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What a person says by signing `signs`, whose content has the hash `hash_`, with the archive's own signature;
+    `attached` is the SHA-256 of what they had in front of them."""
     statement = {
         "format": "inspection-signature/1", "signs": signs, "hash": hash_, "by": user.name,
         "full_name": user.full_name, "meaning": meaning, "why": why.strip(), "at": at or utc_text(),
-    }  # fmt: skip
+    } | ({"attached": attached} if attached else {})  # fmt: skip
     return statement | {"public_key": key.public_key, "signature": key.sign(statement)}
 
 

@@ -36,6 +36,7 @@ from serve.routes import (
     reviews,
     selections,
     session,
+    shadow,
     signatures,
     trends,
 )
@@ -50,6 +51,7 @@ _ROUTERS = (
     live.router, inspect.router, records.router, reviews.router, signatures.router, control.router, cameras.router,
     metrics.router, session.router, accounts.router, audit.router, registry.router, batches.router,
     challenge.router, open_id.router, trends.router, registry_drafts.router, registry_what_if.router, selections.router,
+    shadow.router,
     *PAGES,
 )  # fmt: skip
 

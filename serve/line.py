@@ -23,6 +23,7 @@ from serve.metrics import LineMetrics
 from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Challenged, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
+from serve.shadow.shadow import Shadow
 from serve.triggers import Trigger, open_trigger
 
 State = Literal["no camera", "ready", "running", "finished", "stopped", "failed"]
@@ -39,8 +40,8 @@ class Line:
     `start` to `stop`, after which it may be opened again.
 
     `tell` is given each disposition, with the unit's deadline on the monotonic clock; `changed` is called when `state`
-    is another; `told_all` is waited for between the last disposition and the end of the record. They come from the
-    line's threads.
+    is another; `told_all` is waited for between the last disposition and the end of the record; `shadow_is` is told why
+    the recipe's candidate does not run, and "" once it does. They come from the line's threads.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Line:
         threads: int | None = None,
         metrics: LineMetrics | None = None,
         challenged: Challenged | None = None,
+        shadow_is: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Load and prove the packages, and read the options of cameras and timing.
 
@@ -62,19 +64,20 @@ class Line:
         """
         self.recipe, self.recipe_file = recipe, recipe_file
         self._alarms, self._tell, self._changed, self._told_all = alarms, tell, changed, told_all
-        self._metrics, self._challenged = metrics or LineMetrics(), challenged
+        self._metrics, self._challenged, self._shadow_is = metrics or LineMetrics(), challenged, shadow_is
         options = {config.name: camera_options(config, recipe_file)[1] for config in recipe.cameras}
         self.timing = unit_timing(recipe, options, str(recipe_file))
         self._cameras_timing = {
             name: CameraTiming(one.frames, one.after_ms / 1000, one.within_ms / 1000) for name, one in options.items()
         }
         packages = recipe_packages(recipe, recipe_file.parent)
+        self.runtime = runtime or recipe.runtime
         alarm = partial(alarms.set, "inspector_down")
         self.pinned = pinned(recipe, *packages)
         self.inspector = Inspector(  # which reads the files again, now and whenever it is started anew
             self.pinned,
             recipe_file.parent,
-            runtime or recipe.runtime,
+            self.runtime,
             threads or recipe.threads,
             recipe.lanes,
             alarm=alarm,
@@ -92,6 +95,7 @@ class Line:
         self._takes_uploads = False
         self.admission: dict[str, Any] = {}
         self._conveyor: Conveyor | None = None
+        self.shadow: Shadow | None = None
 
     @property
     def station(self) -> Station:
@@ -166,18 +170,21 @@ class Line:
         """Let units come. Raises ArchiveFault where the start cannot be recorded."""
         self.attach(archive)
         assert self._station
+        self._make_shadow(archive)
         if not self.recipe.cameras:
             self._station.note("line_started", **self.admission)
             self._takes_uploads = True
+            self._start_shadow()
             return
         self._restarts = dict.fromkeys(self.cameras, 0)
         conveyor = Conveyor(
             self._station, self.inspector, self._cameras_timing, self.timing, self._told,
             triggered=self.trigger is not None, doubt=lambda name, why: self.cameras[name].restart(why),
             alarm=self._alarms.set, timed=self._metrics.stage, consecutive_rejects=self.recipe.consecutive_rejects,
-            most_waiting=self.recipe.queue, challenged=self._challenged,
+            most_waiting=self.recipe.queue, challenged=self._challenged, shadow=self.shadow,
         )  # fmt: skip
         conveyor.start()
+        self._start_shadow()
         self._conveyor = conveyor
         self._be("running")
         for camera in self.cameras.values():
@@ -214,8 +221,23 @@ class Line:
             self._takes_uploads = False
             with suppress(ArchiveFault):  # which is an alarm since the first record that was refused
                 self._station.note("line_stopped")
+        if self.shadow:
+            self.shadow.stop()
         self.shut()
         self.inspector.stop()
+
+    def _make_shadow(self, archive: Archive) -> None:
+        """Who looks at units after they were told, where the recipe names a candidate."""
+        if self.recipe.shadow and not self.shadow:
+            self.shadow = Shadow(
+                self.recipe, self.recipe_file.parent, self.station, archive, self.runtime,
+                busy=lambda: self.inspector.waiting > 0, quiet=lambda: not (self.on_the_way or self.inspector.waiting),
+                changed=self._shadow_is,
+            )  # fmt: skip
+
+    def _start_shadow(self) -> None:
+        if self.shadow:
+            self.shadow.start()
 
     def _stop_cameras(self) -> None:
         for camera in self.cameras.values():

@@ -1,6 +1,7 @@
 """What Prometheus is told: how long each stage takes, what became of units, and how each part is."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -38,6 +39,11 @@ class LineMetrics:
         self._queues = Gauge("inspection_queue_depth", "What waits.", ["queue"], registry=own)
         self._alarms = Gauge("inspection_alarms", "Alarms that are raised.", ["code"], registry=own)
         self._running = Gauge("inspection_line_running", "Whether units may pass.", registry=own)
+        self._shadow_up = Gauge("inspection_shadow_up", "Whether the candidate looks at units.", registry=own)
+        self._shadow = Gauge(
+            "inspection_shadow_units", "Units offered to the candidate since the line started.", ["what", "reason"],
+            registry=own,
+        )  # fmt: skip
         self._what = Gauge(
             "inspection_info", "What runs.", ["version", "station", "recipe", "package", "runtime"], registry=own
         )
@@ -78,9 +84,10 @@ class LineMetrics:
         inference_restarts: int,
         alarms: list[str],
         what: tuple[str, ...],
+        shadow: Mapping[str, Any] | None = None,
     ) -> bytes:
         """All of it in Prometheus' text format, with what can only be asked for now: `queues` by name, the alarms'
-        codes, and what runs (station, recipe, package, runtime)."""
+        codes, what runs (station, recipe, package, runtime), and how its shadow is, where it has one."""
         self._running.set(running)
         for name, depth in queues.items():
             self._queues.labels(name).set(depth)
@@ -88,6 +95,18 @@ class LineMetrics:
         self._alarms.clear()
         for code in alarms:
             self._alarms.labels(code).inc()
+        self._tell_shadow(shadow)
         self._what.clear()
         self._what.labels(__version__, *what).set(1)
         return generate_latest(self.registry)
+
+    def _tell_shadow(self, shadow: Mapping[str, Any] | None) -> None:
+        self._shadow.clear()
+        self._shadow_up.set(shadow is not None and shadow["state"] == "running")
+        if shadow is None:
+            return
+        for what in ("inspected", "differ", "unrecorded"):
+            self._shadow.labels(what, "").set(shadow[what])
+        for what in ("shed", "failed"):
+            for reason, units in shadow[f"{what}_by_reason"].items():
+                self._shadow.labels(what, reason).set(units)

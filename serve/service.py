@@ -29,6 +29,7 @@ from serve.metrics import LineMetrics
 from serve.normals import Normals
 from serve.outputs.delivery import Deliveries
 from serve.outputs.output import Alarm, StationState
+from serve.shadow.live_report import LiveReport
 from serve.tally import Tally
 from serve.trend import LiveTrend
 from serve.wall_clock import ClockWatch
@@ -70,6 +71,7 @@ class Service:
         self.tally, self.live, self.alarms = Tally(), LiveEvents(), Alarms(self._alarm_changed)
         self.metrics, self.batches, self.trend = LineMetrics(), Batches(self), LiveTrend()
         self.normals, self.challenges = Normals(), Challenges(self)
+        self.shadow_report = LiveReport(lambda: self.archive)
         self.changing = False
         self.line = self.prepare(recipe_file, read_recipe(recipe_file))
         try:
@@ -110,7 +112,7 @@ class Service:
         """A line for a recipe, its packages proved. Raises what `Line` raises."""
         return Line(
             recipe, recipe_file, self.alarms, self._deliver, self.changed, lambda: self.deliveries.flush(),
-            self._runtime, self._threads, self.metrics, self.challenges,
+            self._runtime, self._threads, self.metrics, self.challenges, self._shadow_is,
         )  # fmt: skip
 
     def make_deliveries(self, line: Line) -> Deliveries:
@@ -231,6 +233,7 @@ class Service:
             "change_control": self.line.admission.get("change_control"),
             "line": "changeover" if self.changing else self.line.state,
             "challenge": self.challenges.state() if self._archive else None,
+            "shadow": self.line.shadow.status() if self.line.shadow else None,
             "alarm": self.alarm,
             "alarms": [vars(alarm) for alarm in self.alarms.all],
             "tally": self.tally.snapshot(),
@@ -252,6 +255,7 @@ class Service:
             self.line.state == "running", self.line.queues, self.line.inspector.restarts,
             [alarm.code for alarm in self.alarms.all],
             (recipe.station, recipe.label, detector.package.digest, detector.runtime),
+            self.line.shadow.status() if self.line.shadow else None,
         )  # fmt: skip
 
     def station_state(self) -> StationState:
@@ -282,6 +286,14 @@ class Service:
 
     def _signing_is(self, why: str) -> None:
         self.alarms.set("heads_unsigned", why)
+
+    def _shadow_is(self, why: str) -> None:
+        """A candidate that does not run is no fault of the station: no alarm, and no output hears of it."""
+        if why:
+            log("shadow fault", logging.ERROR, message=why)
+        else:
+            log("shadow runs")
+        self.live.publish(LiveEvent("status", self.status()))
 
     def _alarm_changed(self, about: str, alarm: Alarm | None) -> None:
         if about not in PASSING:

@@ -11,10 +11,15 @@ from inspection.commands.options import signed_options
 
 if TYPE_CHECKING:
     from inspection.records import Entry
+    from inspection.registry.attached import ShadowReport
     from inspection.registry.items import Kind
     from inspection.registry.steps import Registry
 
 _kind = click.argument("kind", type=click.Choice(["package", "recipe"]))
+_shadow_report = click.option(
+    "--shadow-report", type=click.Path(path_type=Path), help="The shadow.json of `inspection shadow report`."
+)
+_despite = click.option("--despite", is_flag=True, help="Sign although the shadow's report speaks against it.")
 _reading = click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
 
 
@@ -56,6 +61,8 @@ def show(kind: "Kind", name: str, version: str, archive: Path) -> None:
             f"  {step.at[:19].replace('T', ' ')} UTC  {old}{step.new}  {step.full_name} ({step.by}): {step.why}  "
             f"[{step.record}]"
         )
+        if report := step.details.get("shadow_report"):
+            click.echo(f"    shadow's report {report['sha256'][:12]}…, {report['units']} units: {report['sentence']}")
     click.echo(f"  {len(runs)} runs")
     for run in runs:
         made = f"{run.units} records, {run.first} to {run.last}" if run.units else "no records"
@@ -91,21 +98,30 @@ def evaluated(
 @_kind
 @click.argument("name")
 @click.argument("version")
+@_shadow_report
+@_despite
 @signed_options
-def approve(kind: "Kind", name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
+def approve(
+    kind: "Kind", name: str, version: str, shadow_report: Path | None, despite: bool, archive: Path, by: str,
+    password: str, why: str,
+) -> None:  # fmt: skip
     """Approve what was evaluated; nobody approves their own work."""
     with open_registry(archive, by, password) as opened:
-        tell_step(opened.approve(kind, name, version, why))
+        tell_step(opened.approve(kind, name, version, why, _attached(shadow_report, despite)))
 
 
 @registry.command()
 @click.argument("name")
 @click.argument("version")
+@_shadow_report
+@_despite
 @signed_options
-def activate(name: str, version: str, archive: Path, by: str, password: str, why: str) -> None:
+def activate(
+    name: str, version: str, shadow_report: Path | None, despite: bool, archive: Path, by: str, password: str, why: str
+) -> None:
     """Let an approved recipe run, with its packages; the version of it before is retired."""
     with open_registry(archive, by, password) as opened:
-        tell_step(opened.activate(name, version, why))
+        tell_step(opened.activate(name, version, why, _attached(shadow_report, despite)))
 
 
 @registry.command()
@@ -127,6 +143,15 @@ def rollback(name: str, station: str | None, archive: Path, by: str, password: s
     """Let the version of a recipe that was active before run again, instead of the one that is now."""
     with open_registry(archive, by, password) as opened:
         tell_step(opened.roll_back(name, why, station))
+
+
+def _attached(report: Path | None, despite: bool) -> "ShadowReport | None":
+    from inspection.errors import BadUsage
+    from inspection.registry.attached import ShadowReport
+
+    if despite and report is None:
+        raise BadUsage("--despite is of a --shadow-report, and none was given")
+    return ShadowReport(report, despite) if report else None
 
 
 @contextmanager

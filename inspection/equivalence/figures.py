@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspection.agreement import Agreement, agreement_of
-from inspection.equivalence.paired_rates import McNemar, PairedRates, compare_rates, discordance, mcnemar
+from inspection.equivalence.paired_rates import Discordance, McNemar, PairedRates, compare_rates, mcnemar
 from inspection.equivalence.pairs import DEFECTIVE, GOOD, OUTCOMES, Pairs
 from inspection.equivalence.scores import ScoreAgreement, score_agreement
 from inspection.errors import BadUsage
 from inspection.rates import Rate, clopper_pearson
+
+TRUTHS = (None, GOOD, DEFECTIVE)
+COUNTS = (len(OUTCOMES), len(OUTCOMES), len(TRUTHS))  # the shape of a table of counts
 
 
 @dataclass(frozen=True)
@@ -91,36 +94,40 @@ def codes(pairs: Pairs) -> Codes:
 
 def figures(units: Codes, margins: Margins) -> Figures:
     """The figures of some units; of none at all, all are there and say that nothing is known."""
-    size = len(OUTCOMES)
-    table = np.bincount(units.old.astype(np.int64) * size + units.new, minlength=size * size).reshape(size, size)
-    old, new = units.old > 0, units.new > 0
-    known = units.defective | units.good
-    every, told = discordance(old, new), discordance(old[known], new[known])
+    truth = units.good + 2 * units.defective.astype(np.int64)
+    codes_of = (units.old.astype(np.int64) * len(OUTCOMES) + units.new) * 3 + truth
+    table = np.bincount(codes_of, minlength=COUNTS[0] * COUNTS[1] * COUNTS[2]).reshape(COUNTS)
+    return figures_of(table, margins, score_agreement(units.old_score, units.new_score, margins.confidence))
+
+
+def figures_of(table: np.ndarray, margins: Margins, scores: ScoreAgreement | None = None) -> Figures:
+    """The same from counts of units alone, `table` `[old, new, truth]` by the places of outcomes in OUTCOMES and of
+    truth in TRUTHS; without `scores`, none of any unit is known."""
+    known = table[:, :, 1:].sum(axis=2)
+    whole, good, defective = table.sum(axis=2), table[:, :, 1], table[:, :, 2]
+    every, told = _discordance(whole), _discordance(known)
     confidence = margins.confidence
     return Figures(
-        units=len(old),
-        changed=int(np.sum(units.old != units.new)),
-        defective=int(units.defective.sum()),
-        good=int(units.good.sum()),
-        unknown=int(np.sum(~known)),
-        agreement=agreement_of(table, OUTCOMES),
+        units=every.units,
+        changed=every.units - int(np.trace(whole)),
+        defective=int(defective.sum()),
+        good=int(good.sum()),
+        unknown=every.units - told.units,
+        agreement=agreement_of(whole, OUTCOMES),
         mcnemar=mcnemar(every.lost, every.gained),
         mcnemar_with_truth=mcnemar(told.lost, told.gained),
-        detection=compare_rates(
-            discordance(old[units.defective], new[units.defective]),
-            margins.detection,
-            more_is_better=True,
-            confidence=confidence,
-        ),
+        detection=compare_rates(_discordance(defective), margins.detection, more_is_better=True, confidence=confidence),
         false_reject=compare_rates(
-            discordance(old[units.good], new[units.good]),
-            margins.false_reject,
-            more_is_better=False,
-            confidence=confidence,
+            _discordance(good), margins.false_reject, more_is_better=False, confidence=confidence
         ),
         newly_passing=clopper_pearson(every.lost, every.both + every.lost, confidence),
         newly_stopped=clopper_pearson(every.gained, every.neither + every.gained, confidence),
         unverified_passing=every.lost - told.lost,
         unverified_stopped=every.gained - told.gained,
-        scores=score_agreement(units.old_score, units.new_score, confidence),
+        scores=scores or score_agreement(np.empty(0), np.empty(0), confidence),
     )
+
+
+def _discordance(table: np.ndarray) -> Discordance:
+    """Of counts `[old, new]`; the first outcome is PASS, the others stop a unit."""
+    return Discordance(int(table[1:, 1:].sum()), int(table[1:, 0].sum()), int(table[0, 1:].sum()), int(table[0, 0]))

@@ -87,6 +87,11 @@ def _about(answer: Mapping[str, Any]) -> Rows:
             made_by = ", ".join(f"{package} ({count:,} units)" for package, count in side["packages"].items())
             rows.append([name, f"{made_by}, SHA-256 {side['sha256']}" if side["sha256"] else made_by])
     rows += [["File", f"{file['name']}, SHA-256 {file['sha256']}"] for file in about.get("files", [])]
+    if shadow := about.get("shadow"):
+        failed = "".join(f"; no finding, counted as REJECT: {count:,} ({reason})"
+                         for reason, count in shadow["failed"].items())  # fmt: skip
+        rows.append(["Shadow", f"on the live line, trial {shadow['trial']['trial']}, records {shadow['first']} to "
+                     f"{shadow['last']}{failed}"])  # fmt: skip
     counts = ", ".join(f"{figures[key]:,} {name}" for key, name in
                        (("defective", "defective"), ("good", "good"), ("unknown", "not known")))  # fmt: skip
     rows.append(["Units compared", f"{figures['units']:,}: {counts}"])

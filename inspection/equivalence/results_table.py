@@ -17,7 +17,7 @@ from inspection.verdict import SHOWN, Reason
 Side = Literal["old", "new"]
 Row = dict[str, Any]
 # What a package itself says of a unit; every other reason is a fault of the line or of the image.
-_DECIDED = frozenset({*SHOWN, Reason.SCORE_NOT_FINITE, Reason.MODEL_FAULT})
+DECIDED = frozenset({*SHOWN, Reason.SCORE_NOT_FINITE, Reason.MODEL_FAULT})
 _TAKEN = (
     "record", "unit", "batch", "product", "cameras", "record_hash", "old_package", "old_outcome", "old_reason",
     "old_score", "old_review_limit", "old_reject_limit", "package", "package_name", "new_outcome", "new_reason",
@@ -129,7 +129,7 @@ def pair(old: Decisions, new: Decisions, truth: Mapping[tuple[str, ...], Known] 
         overruled += differs
         if before["outcome"] is None or after["outcome"] is None:
             left["undecided"] += 1
-        elif before["reason"] is not None and before["reason"] not in _DECIDED:
+        elif before["reason"] is not None and before["reason"] not in DECIDED:
             left["line_fault"] += 1
             escapes = known is not None and known.truth == DEFECTIVE and after["outcome"] == "PASS"
             left["line_fault_escapes"] += escapes

@@ -9,6 +9,7 @@ _LEFT_OUT = {
     "undecided": "without a decision on one side",
     "line_fault": "rejected by the line for a fault of its own, which says nothing of the unit",
     "line_fault_escapes": "of these known to be defective, and passed by the new package",
+    "shed": "not looked at by the candidate, which had no time for them on the line",
     "truth_unused": "named by the truth and not among those that were compared",
 }
 

@@ -10,6 +10,7 @@ import yaml
 from inspection.config import ConfigInvalid, parse_mapping, validate
 from inspection.package import Package, open_package
 from inspection.recipe import PackageRef, Recipe, fitting_packages, pinned, read_recipe, recipe_packages
+from inspection.recipe_shadow import shadow_values
 from inspection.records import canonical_json
 
 PinnedRecipe = tuple[Recipe, list[Package]]
@@ -18,10 +19,12 @@ PinnedRecipe = tuple[Recipe, list[Package]]
 def recipe_content(recipe: Recipe) -> dict[str, Any]:
     """A recipe whose packages are pinned, as plain values: packages by their SHA-256 alone, wherever their files lie,
     and without the batch."""
-    values = recipe.model_dump(mode="json", exclude={"batch", "camera"})
+    values = recipe.model_dump(mode="json", exclude={"batch", "camera", "shadow"})
     for name in ("region", "challenge"):
         if values[name] is None:
             del values[name]  # recipes that were approved before there were any keep their digest
+    if recipe.shadow:
+        values["shadow"] = recipe.shadow.content()
     for name in ("package", "classifier"):
         if values[name]:
             values[name] = values[name]["sha256"]
@@ -45,6 +48,8 @@ def recipe_values(content: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("package", "classifier"):
         if name in values:
             values[name] = {"path": f"{name}-{values[name][:12]}.onnx", "sha256": values[name]}
+    if "shadow" in values:
+        values["shadow"] = shadow_values(values["shadow"])
     if "ejector" in values:
         del values["deadline_ms"]  # which follows from it
     return values

@@ -19,6 +19,7 @@ from inspection.schema import entries
 from inspection.signatures import statement_fault
 
 PREFIX = "registry_"
+SHADOW_REPORT = "shadow_report"  # the key of a report that is attached to a step, in its details
 Kind = Literal["package", "recipe", "kit"]
 
 
@@ -123,16 +124,25 @@ def step_fault(entry: Entry, keys: Collection[str] = ()) -> str:
     """Why a step's record is not what somebody signed, with one of `keys` if there are any, or an empty text."""
     details = entry.details
     step = str(entry.reason).removeprefix(PREFIX)
-    return statement_fault(details, details["subject"], details["versions"][0]["digest"], step, keys)
+    fault = statement_fault(details, details["subject"], details["versions"][0]["digest"], step, keys)
+    return fault or _attached_fault(details)
+
+
+def _attached_fault(details: Mapping[str, Any]) -> str:
+    """A report that is attached is the one that the signature names, and kept under its own digest."""
+    report, signed = details.get(SHADOW_REPORT), details["statement"].get("attached")
+    kept = (None, None) if report is None else (report["sha256"], str(report["file"]).partition(".")[0])
+    return "" if kept == (signed, signed) else "has another report attached than was signed"
 
 
 def contents_of(row: Mapping[str, Any]) -> list[str]:
-    """The files that a row keeps for change control: packages, recipes, reports of evaluations, challenge kits with
-    their images."""
+    """The files that a row keeps for change control: packages, recipes, reports of evaluations and of shadows,
+    challenge kits with their images."""
     if row["kind"] != "event" or not str(row["reason"]).startswith(PREFIX):
         return []
     details = json.loads(row["details"])
     named = [*(changed.get("content") for changed in details["versions"]), details.get("report")]
+    named += [details[SHADOW_REPORT]["file"]] if SHADOW_REPORT in details else []
     named += [name for changed in details["versions"] for name in changed.get("files", ())]
     return [str(name) for name in named if name is not None]
 

@@ -18,8 +18,19 @@ from inspection.manifest import Manifest
 from inspection.package import Package, open_package, read_package
 from inspection.recipe import PackageRef, Recipe, fitting_packages
 from inspection.records import AUDIT, Draft, Entry, canonical_json, utc_text
+from inspection.registry.attached import ShadowReport
 from inspection.registry.content import content_bytes, differences, read_pinned, recipe_content, recipe_of
-from inspection.registry.items import PREFIX, Kind, State, Version, Versions, find_version, read_versions, versions_in
+from inspection.registry.items import (
+    PREFIX,
+    SHADOW_REPORT,
+    Kind,
+    State,
+    Version,
+    Versions,
+    find_version,
+    read_versions,
+    versions_in,
+)
 from inspection.registry.rules import NEXT, StepRefused, activate, check, retire, roll_back
 from inspection.signatures import Signer, signed_statement
 from inspection.signing import SigningKey
@@ -48,7 +59,12 @@ class Registry:
         return self.keep_recipe(*read_pinned(file), why)
 
     def keep_recipe(self, recipe: Recipe, packages: Sequence[Package], why: str) -> Entry:
-        """The same of a recipe that was read, its packages pinned."""
+        """The same of a recipe that was read, its packages pinned; a candidate in its shadow must be fixed."""
+        if recipe.shadow and not recipe.shadow.package.fixed:
+            raise StepRefused(
+                f"recipe {recipe.label} names its shadow's candidate by a path alone; add its `sha256`, or name it by "
+                "`name` and `version` as it is registered, so that it is known what was approved"
+            )
         data = content_bytes(recipe)
         more = {"packages": [package.digest for package in packages], "station": recipe.station}
         return self._register("recipe", recipe.name, recipe.version, data, ".json", more, why, recipe_content(recipe))
@@ -98,14 +114,15 @@ class Registry:
 
         return self._advance("evaluated", kind, name, version, why, reported, more)
 
-    def approve(self, kind: Kind, name: str, version: str, why: str) -> Entry:
-        """An evaluated version was approved, by somebody who neither registered nor evaluated it."""
-        return self._advance("approved", kind, name, version, why)
+    def approve(self, kind: Kind, name: str, version: str, why: str, report: ShadowReport | None = None) -> Entry:
+        """An evaluated version was approved, by somebody who neither registered nor evaluated it, with the `report` of
+        the shadow in which its package ran in front of them, if there is one."""
+        return self._attaching("approved", kind, name, version, why, report)
 
-    def activate(self, name: str, version: str, why: str) -> Entry:
+    def activate(self, name: str, version: str, why: str, report: ShadowReport | None = None) -> Entry:
         """An approved recipe may run from now on, with its packages; the one of the same name and station before it is
-        retired, and so are its packages that no active recipe has."""
-        return self._advance("activated", "recipe", name, version, why)
+        retired, and so are its packages that no active recipe has. A `report` is attached as to an approval."""
+        return self._attaching("activated", "recipe", name, version, why, report)
 
     def retire(self, kind: Kind, name: str, version: str, why: str) -> Entry:
         """A version, whatever its state, is not used any more."""
@@ -145,6 +162,19 @@ class Registry:
         changed = differences(was, new)
         return {side: {key: pair[index] for key, pair in changed.items()} for index, side in enumerate(("old", "new"))}
 
+    def _attaching(
+        self, step: str, kind: Kind, name: str, version: str, why: str, report: ShadowReport | None
+    ) -> Entry:  # fmt: skip
+        if report is None:
+            return self._advance(step, kind, name, version, why)
+        read, more = report.read(), dict[str, Any]()
+
+        def attach(one: Version) -> None:
+            read.check(one)
+            more[SHADOW_REPORT] = read.details(self.archive.images.put(read.data, ".json"))
+
+        return self._advance(step, kind, name, version, why, attach, more)
+
     def _advance(
         self, step: str, kind: Kind, name: str, version: str, why: str,
         also: Callable[[Version], None] | None = None, more: Mapping[str, Any] | None = None,
@@ -179,7 +209,8 @@ class Registry:
                  "new": state}
                 for one, state in changed
             ]  # fmt: skip
-            said = signed_statement(self.key, user, subject.label, subject.digest, step, why, utc_text())
+            attached = (more or {}).get(SHADOW_REPORT, {}).get("sha256")
+            said = signed_statement(self.key, user, subject.label, subject.digest, step, why, utc_text(), attached)
             details = {"by": user.name, "why": why, "subject": subject.label, "old": subject.state,
                        "new": changed[0][1], "versions": listed, "statement": said} | dict(more or {})  # fmt: skip
             return write.append([Draft("event", reason=PREFIX + step, details=details)], AUDIT)[0]

@@ -12,6 +12,7 @@ from serve.pages import (
     registry_editors,
     review,
     settings,
+    shadow,
     sign_in,
     trends,
     unit,
@@ -20,6 +21,6 @@ from serve.pages import (
 
 ROUTERS = (
     live.router, review.router, records.router, unit.router, trends.router, batches.router, challenge.router,
-    registry_compare.router, registry_editors.router, registry.router, audit.router,
+    registry_compare.router, registry_editors.router, registry.router, audit.router, shadow.router,
     users.router, settings.router, account.router, sign_in.router,
 )  # fmt: skip

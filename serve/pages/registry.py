@@ -13,6 +13,8 @@ from inspection.registry.items import State, Version, VersionMissing, Versions, 
 from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
 from inspection.registry.rules import FURTHER, StepRefused, refusal
 from inspection.registry.runs import runs_of
+from inspection.reviews import ReviewInvalid
+from inspection.shadow.events import ShadowUnreadable
 from inspection.signatures import signature_fault
 from serve.authentication import Who
 from serve.deps import Allowed, ArchiveDep, ServiceDep
@@ -20,6 +22,7 @@ from serve.pages.page import fragment, page
 from serve.pages.registry_content import flattened, manifest_rest
 from serve.problems import Problem
 from serve.routes.signed_steps import Kind
+from serve.service import Service
 from serve.templating import texts_of
 from serve.texts import Texts
 
@@ -62,7 +65,7 @@ def show_version(
         request, service, who, "registry_version", scripted=("registry",), one=one, states=STATES,
         steps=[(step, signature_fault(step.statement)) for step in reversed(one.steps)],
         actions=_actions(one, versions, who, texts_of(request)), others=_others(one, versions),
-        users=_users(one, versions),
+        users=_users(one, versions), shadow=_shadow(service, one),
         **(_package(archive, one, versions) if kind == "package" else _recipe(archive, one, versions)),
     )  # fmt: skip
 
@@ -109,6 +112,16 @@ def _why(refused: StepRefused | None, t: Texts) -> str:
 def _others(one: Version, versions: Versions) -> list[Version]:
     """The other versions of the same name, the newest first."""
     return [two for two in reversed(versions.values()) if two is not one and (two.kind, two.name) == one.key[:2]]
+
+
+def _shadow(service: Service, one: Version) -> dict[str, Any] | None:
+    """What a shadow found so far of the package that it is, or runs; None where no shadow had it, or where its records
+    cannot be read, which its own page says."""
+    digests = one.packages if one.kind == "recipe" else (one.digest,)
+    try:
+        return next((found for digest in digests if (found := service.shadow_report.answer(digest))), None)
+    except (ShadowUnreadable, ReviewInvalid):
+        return None
 
 
 def _users(one: Version, versions: Versions) -> list[Version]:

@@ -7,7 +7,8 @@ the time at which a unit is due. So the book and the joiners need no locks, and 
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -54,6 +55,12 @@ class Challenged(Protocol):
     def decided(self, taken: dict[str, Any], entry: Entry | None, message: str) -> None: ...
 
 
+class Offers(Protocol):
+    """Who may look at a unit's frames once it was told; whatever comes of it, the line does not hear of it."""
+
+    def offer(self, disposition: Disposition, frames: Sequence[Frame]) -> None: ...
+
+
 @dataclass(frozen=True)
 class CameraTiming:
     """Of each unit a camera gives `frames`, from `after_s` to `within_s` after the trigger."""
@@ -71,7 +78,8 @@ class Conveyor:
     in a row that did not pass (0: never) the station stops: `alarm(code, why)` says so, and what comes is rejected
     until `resume`. Where `most_waiting` units are on their way, the next is rejected. All callbacks come from the
     conveyor's or the recorder's thread and must not wait. `timed` is told how long each `record` took, in seconds;
-    `challenged` says which units are a challenge kit's, and whether others are blocked.
+    `challenged` says which units are a challenge kit's, and whether others are blocked; a `shadow` is offered each unit
+    after it was told.
     """
 
     def __init__(
@@ -89,13 +97,15 @@ class Conveyor:
         consecutive_rejects: int = 0,
         most_waiting: int = 1000,
         challenged: Challenged | None = None,
+        shadow: Offers | None = None,
     ) -> None:
         if not triggered and len(cameras) != 1:
             msg = f"without a trigger one camera opens the units, got {len(cameras)}"
             raise ValueError(msg)
         self._station, self._inspector, self._cameras, self._triggered = station, inspector, dict(cameras), triggered
         self._tell, self._doubt, self._alarm, self._timed = tell, doubt, alarm, timed
-        self._challenged = challenged
+        self._challenged, self._shadow = challenged, shadow
+        self._shown: dict[int, tuple[Frame, ...]] = {}  # what the shadow is offered of units that are not told yet
         self._kit: dict[int, dict[str, Any]] = {}  # units of a challenge kit that are not on record yet
         self._decided: dict[int, float] = {}  # when units that are being recorded were decided
         self._most_rejects, self._rejects, self._most_waiting = consecutive_rejects, 0, most_waiting
@@ -204,14 +214,19 @@ class Conveyor:
     def record(self, number: int, account: UnitAccount) -> None:
         """See `Hands`."""
         self._decided[number] = time.monotonic()
+        if self._shadow:
+            self._shown[number] = tuple(seen.frame for seen in account.seen)
         self._recorder.unit(number, account)
 
-    def tell(self, number: int, disposition: Disposition) -> None:  # noqa: ARG002
+    def tell(self, number: int, disposition: Disposition) -> None:
         """See `Hands`."""
         try:
             self._tell(disposition)
         except Exception as error:  # whoever listens must not stop the line
             self._alarm("not_told", f"{disposition.unit} could not be told: {fault_text(error)}")
+        if self._shadow:
+            with suppress(Exception):  # nothing of it may touch the line
+                self._shadow.offer(disposition, self._shown.pop(number, ()))
         if disposition.reason is Reason.CHALLENGE:  # which was to be rejected
             return
         self._rejects = 0 if disposition.outcome is Outcome.PASS else self._rejects + 1

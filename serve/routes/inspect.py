@@ -59,15 +59,18 @@ def inspect(
     opened = station.clock()
     name = image.filename or "upload"
     data = read_upload(image)
+    frames: list[Frame] = []
     try:
         pixels = decode_frame(data, name, station.detector.manifest.input.colour)
     except InspectionError as error:
         reason = reason_for(error.code, Reason.FRAME_UNREADABLE)
         disposition = station.reject(reason, str(error), unit, batch=batch)
     else:
-        frame = Frame(pixels, name, "upload", encoded=data, suffix=image_suffix(data))
-        disposition = station.inspect(frame, unit, opened, batch)
+        frames = [Frame(pixels, name, "upload", encoded=data, suffix=image_suffix(data))]
+        disposition = station.inspect(frames[0], unit, opened, batch)
     service.account(disposition)
+    if service.line.shadow:
+        service.line.shadow.offer(disposition, frames)
     answer = describe(disposition)
     if disposition.entry is None:
         raise Problem(503, disposition.reason, disposition.message, **answer)

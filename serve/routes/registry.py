@@ -1,18 +1,21 @@
 """Change control over HTTP: what is registered, where it ran, and the signed steps."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from inspection.accounts.roles import Permission
+from inspection.equivalence.page import render_page
 from inspection.errors import InspectionError
 from inspection.frames import encode_png
 from inspection.registry.content import recipe_yaml
-from inspection.registry.items import Version, VersionMissing, find_version, read_versions
+from inspection.registry.items import SHADOW_REPORT, Version, VersionMissing, find_version, read_versions
 from inspection.registry.kept import kept_package, kept_recipe
 from inspection.registry.runs import runs_of
-from serve.deps import ArchiveDep, allow
+from serve.deps import ArchiveDep, ServiceDep, allow
 from serve.problems import Problem
+from serve.routes.attached import AttachingDep, SignedAttaching, attached
 from serve.routes.signed_steps import ApprovingDep, Kind, Signed, told
 
 router = APIRouter(prefix="/api/registry", tags=["registry"])
@@ -50,15 +53,40 @@ def golden(name: str, version: str, number: Annotated[int, Path(ge=0, le=1000)],
 
 
 @router.post("/{kind}/{name}/{version}/approve")
-def approve(kind: Kind, name: str, version: str, asked: Signed, registry: ApprovingDep) -> dict[str, Any]:
-    """Approve what was evaluated. 409 where it cannot be, or not by this person."""
-    return told(lambda: registry.approve(kind, name, version, asked.why))
+def approve(
+    kind: Kind, name: str, version: str, asked: SignedAttaching, registry: AttachingDep, service: ServiceDep
+) -> dict[str, Any]:
+    """Approve what was evaluated. 409 where it cannot be, or not by this person. With `shadow_report` the report of the
+    shadow in which its package ran is made now and attached; one that speaks against it wants `despite`."""
+    report = attached(service, kind, name, version, asked)
+    return told(lambda: registry.approve(kind, name, version, asked.why, report))
 
 
 @router.post("/recipe/{name}/{version}/activate")
-def activate(name: str, version: str, asked: Signed, registry: ApprovingDep) -> dict[str, Any]:
-    """Let an approved recipe run. The station goes on with its recipe until a changeover."""
-    return told(lambda: registry.activate(name, version, asked.why))
+def activate(
+    name: str, version: str, asked: SignedAttaching, registry: AttachingDep, service: ServiceDep
+) -> dict[str, Any]:
+    """Let an approved recipe run. The station goes on with its recipe until a changeover. A report is attached as to an
+    approval."""
+    report = attached(service, "recipe", name, version, asked)
+    return told(lambda: registry.activate(name, version, asked.why, report))
+
+
+@router.get("/attached/{sha256}", response_class=Response, dependencies=[allow(Permission.VIEW)])
+def attached_report(
+    sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], archive: ArchiveDep,
+    form: Annotated[Literal["json", "html"], Query(alias="format")] = "html",
+) -> Response:  # fmt: skip
+    """A shadow's report that is attached to a step of change control, as it was signed (`json`), or as a page."""
+    steps = (step for one in read_versions(archive).values() for step in one.steps)
+    reports = (step.details.get(SHADOW_REPORT) or {} for step in steps)
+    file = next((one["file"] for one in reports if one.get("sha256") == sha256), None)
+    if file is None:
+        raise Problem(404, "report_missing", f"no step of change control has a report {sha256[:12]}… attached")
+    data = _readable(lambda: archive.images.get(file))
+    media = {"json": "application/json", "html": "text/html"}[form]
+    headers = {"Content-Disposition": f'attachment; filename="shadow-{sha256[:12]}.{form}"'}
+    return Response(data if form == "json" else _page(data), media_type=media, headers=headers)
 
 
 @router.post("/{kind}/{name}/{version}/retire")
@@ -79,6 +107,15 @@ def _found(archive: ArchiveDep, kind: Kind, name: str, version: str) -> Version:
         return find_version(read_versions(archive), kind, name, version)
     except VersionMissing as error:
         raise Problem(404, error.code, str(error)) from error
+
+
+def _page(data: bytes) -> bytes:
+    try:
+        return render_page(json.loads(data))
+    except Exception as error:  # whoever attached it may have written it by hand
+        raise Problem(
+            409, "report_unreadable", "the report has not all that a page of it shows; take its JSON"
+        ) from error
 
 
 def _readable(read: Any) -> Any:

@@ -73,6 +73,19 @@ function showLine(status) {
     return one;
   }));
   if (!status.cameras.length) at("camera-states").textContent = t("live.no_camera");
+  showShadow(status.shadow);
+}
+
+// A candidate beside the active package. It decides nothing, so that what is wrong with it is no alarm.
+function showShadow(shadow) {
+  at("shadow-name").hidden = at("shadow-said").hidden = !shadow;
+  if (!shadow) return;
+  const { label, state } = shadow;
+  const counts = t("live.shadow_said", { label, inspected: count(shadow.inspected), differ: count(shadow.differ), shed: count(shadow.shed) });
+  const failed = shadow.failed ? ` · ▲ ${t("live.shadow_failed", { count: count(shadow.failed) })}` : "";
+  const said = { running: counts + failed, starting: t("live.shadow_starting", { label }), fault: `▲ ${t("live.shadow_fault", { label })}` };
+  at("shadow").textContent = said[state];
+  at("shadow").title = shadow.message;
 }
 
 function showCounts({ units, outcomes, reasons, severities }) {

@@ -32,6 +32,7 @@ def test_help_lists_every_command_and_is_quick(inspection: Run) -> None:
         "archive",
         "challenge",
         "compare",
+        "shadow",
         "train",
         "batch",
         "check-labels",

@@ -1,0 +1,51 @@
+"""A shadow's report that a signed step over HTTP has attached: made of what is on record at that moment."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from inspection.registry.attached import ShadowReport
+from inspection.registry.items import VersionMissing, find_version, read_versions
+from inspection.registry.steps import Registry
+from serve.deps import AddressDep, AuthenticationDep, ServiceDep
+from serve.problems import Problem
+from serve.routes.signed_steps import Approver, Kind, Signed, registry_of
+from serve.service import Service
+from serve.shadow.making import ReportFailed, make_report
+
+
+class SignedAttaching(Signed):
+    """A step that may have the shadow's report attached: `shadow_report` asks for that, `despite` says that it is taken
+    although the report speaks against it."""
+
+    shadow_report: bool = False
+    despite: bool = False
+
+
+def _approving(
+    asked: SignedAttaching, service: ServiceDep, authentication: AuthenticationDep, address: AddressDep, who: Approver
+) -> Registry:
+    return registry_of(asked, service, authentication, address, who)
+
+
+AttachingDep = Annotated[Registry, Depends(_approving)]
+
+
+def attached(service: Service, kind: Kind, name: str, version: str, asked: SignedAttaching) -> ShadowReport | None:
+    """The report that is asked for. Raises Problem where there is no such version, or no shadow has findings of its
+    package."""
+    if not asked.shadow_report:
+        return None
+    try:
+        one = find_version(read_versions(service.archive), kind, name, version)
+    except VersionMissing as error:
+        raise Problem(404, error.code, str(error)) from error
+    digests = one.packages if kind == "recipe" else (one.digest,)
+    found = next((answer for digest in digests if (answer := service.shadow_report.answer(digest))), None)
+    if found is None:
+        raise Problem(409, "trial_missing", f"no shadow has findings of the package of {one.label}")
+    try:
+        data = make_report(service.archive.folder, found["trial"], "json", asked.name)
+    except ReportFailed as error:
+        raise Problem(409, error.code, str(error)) from error
+    return ShadowReport(data, asked.despite)

@@ -1,0 +1,1 @@
+"""Shadow operation on the live line."""

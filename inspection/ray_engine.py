@@ -157,7 +157,8 @@ def _imported(*, loopback: bool) -> ModuleType:
 def _folder() -> Path:
     """A new folder for a local Ray's sockets and logs, with a path that is short enough for sockets."""
     usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="ray-", dir=usual if len(usual) <= _LONGEST_FOLDER - 13 else "/tmp"))
+    short = usual if len(usual) <= _LONGEST_FOLDER - 13 else "/tmp"  # nosec B108  (mkdtemp makes a folder of its own)
+    return Path(tempfile.mkdtemp(prefix="ray-", dir=short))
 
 
 def _answers(address: str) -> None:

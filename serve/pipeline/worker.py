@@ -6,14 +6,16 @@ None asks it to end; where its parent dies, the connection ends (EOFError), and 
 """
 
 import multiprocessing
+import os
 import queue
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from inspection.errors import InspectionError
@@ -93,9 +95,11 @@ class Worker:
         self._message, self._up, self._down, self._gave_up, self._hung = message, up, down, gave_up, hung
         self._start_s, self._backoff = start_s, backoff or Backoff()
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._handle: int | None = None  # of the process, whoever it was forked from
         self._connection: Connection | None = None
         self._outbox: queue.SimpleQueue[tuple[Connection, Any] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._ending = threading.Lock()
         self._writing = threading.Lock()  # a connection is not closed under whoever writes to it
         self._watch = threading.Thread(target=self._watch_it, name=f"watch {name}", daemon=True)
         self._sender = threading.Thread(target=self._send_all, name=f"send {name}", daemon=True)
@@ -180,11 +184,16 @@ class Worker:
     def _spawn(self) -> Any:
         """What the new process said when it was ready, or Refused."""
         ours, theirs = _context.Pipe()
-        self._process = _context.Process(
-            target=_run, args=(theirs, self._main, self.arguments), name=self.name, daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        process = _context.Process(target=_run, args=(theirs, self._main, self.arguments), name=self.name, daemon=True)
+        try:
+            process.start()
+            self._process = process
+            self._handle = os.pidfd_open(process.pid or 0)
+        except Exception as error:  # no memory, no process left, or what it is forked from died: it is tried again
+            ours.close()
+            return Refused("worker_failed", f"no process can be started for it: {error or type(error).__name__}")
+        finally:
+            theirs.close()
         until = time.monotonic() + self._start_s
         try:
             while not ours.poll(_LOOK_S):
@@ -228,11 +237,18 @@ class Worker:
     def _end_process(self, patience_s: float = 0) -> None:
         connection, self._connection = self._connection, None
         process = self._process
-        if process and connection and patience_s:
+        with self._ending:  # it may be stopped while it is started
+            handle, self._handle = self._handle, None
+        if handle is not None and connection and patience_s:
             self._outbox.put((connection, None))  # asks it to end
-            process.join(patience_s)
+            wait([handle], patience_s)
+        if handle is not None:
+            # Not by `process`: where what it was forked from died, that takes it for dead and would let it live.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            wait([handle], _KILL_S)
+            os.close(handle)
         if process:
-            process.kill()
             process.join(_KILL_S)
         if connection:
             with self._writing:  # a write to a killed process ends at once
@@ -249,8 +265,6 @@ class Worker:
 
 def _run(connection: Connection, main: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """In the worker: a refusal is told, an end of the connection is the end."""
-    import signal
-
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C goes to the whole group; the service ends its workers
         signal.signal(number, signal.SIG_IGN)
     try:

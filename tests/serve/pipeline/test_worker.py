@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,41 @@ def test_killed_with_the_process_that_it_was_forked_from_it_is_started_again(wat
     assert watched.worker.send("again")
     wait_for(lambda: watched.messages == ["again"])
     assert _parent(watched.pids[1]) not in (forked_from, os.getpid())
+
+
+def test_that_outlived_what_it_was_forked_from_is_killed_all_the_same(watched: Watched, tmp_path: Path) -> None:
+    hangs = watched.pids[0]
+    forked_from = _parent(hangs)
+    watched.worker.send("hang")
+    os.kill(forked_from, signal.SIGKILL)
+    wait_for(lambda: not _alive(forked_from))
+    other = Watched(tmp_path)  # whose start finds the one it was forked from gone
+    other.worker.start()
+    try:
+        assert _alive(hangs)
+        watched.overdue.set()
+        wait_for(lambda: bool(watched.downs))
+        watched.overdue.clear()
+        wait_for(lambda: not _alive(hangs))
+        wait_for(lambda: len(watched.pids) == 2)
+        watched.worker.send("again")
+        wait_for(lambda: watched.messages == ["again"])
+    finally:
+        other.worker.stop()
+
+
+def test_where_no_process_can_be_had_it_is_tried_again(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError("Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ForkServerProcess, "start", refuse)
+        os.kill(watched.pids[0], signal.SIGKILL)
+        wait_for(lambda: watched.worker.restarts >= 2)
+        with pytest.raises(WorkerFailed, match=r"no process can be started for it: Resource temporarily"):
+            Worker("other", silent, (), message=print).start()
+    wait_for(lambda: len(watched.pids) == 2)
+    assert watched.given_up == []
 
 
 def test_hung_with_a_full_pipe_it_is_killed_and_nobody_waits(watched: Watched) -> None:

@@ -170,7 +170,7 @@ class Line:
         """Let units come. Raises ArchiveFault where the start cannot be recorded."""
         self.attach(archive)
         assert self._station
-        self._make_shadow(archive)
+        self._beside(lambda: self._make_shadow(archive))
         if not self.recipe.cameras:
             self._station.note("line_started", **self.admission)
             self._takes_uploads = True
@@ -222,7 +222,7 @@ class Line:
             with suppress(ArchiveFault):  # which is an alarm since the first record that was refused
                 self._station.note("line_stopped")
         if self.shadow:
-            self.shadow.stop()
+            self._beside(self.shadow.stop)
         self.shut()
         self.inspector.stop()
 
@@ -237,7 +237,14 @@ class Line:
 
     def _start_shadow(self) -> None:
         if self.shadow:
-            self.shadow.start()
+            self._beside(self.shadow.start)
+
+    def _beside(self, do: Callable[[], object]) -> None:
+        """Do something with the shadow, whose faults are none of the line's."""
+        try:
+            do()
+        except Exception as error:
+            self._shadow_is(fault_text(error))
 
     def _stop_cameras(self) -> None:
         for camera in self.cameras.values():

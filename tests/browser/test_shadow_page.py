@@ -58,13 +58,13 @@ def plant(
     shadow = {"package": {"name": name, "version": version}, "share": 0.5}
     with running(write_recipe(folder, vial_package, shadow=shadow), folder / "archive") as started:
         status = lambda: started.service.status()["shadow"]  # noqa: E731
-        wait_for(lambda: status()["state"] == "running", 60)
+        wait_for(lambda: status()["state"] == "running", 180)
         units = [*vial_images["good"][:5], *(of[0] for kind, of in vial_images.items() if kind != "good")]
         for number, path in enumerate(units):
             started.upload(path.read_bytes(), unit=f"vial-{number:02d}", batch="B-1").raise_for_status()
-            wait_for(lambda number=number: status()["inspected"] == number + 1, 60)
+            wait_for(lambda number=number: status()["inspected"] == number + 1, 180)
         answer = started.service.shadow_report.answer
-        wait_for(lambda: (answer() or {"figures": {"units": 0}})["figures"]["units"] == len(units), 60)
+        wait_for(lambda: (answer() or {"figures": {"units": 0}})["figures"]["units"] == len(units), 180)
         yield started
 
 

@@ -67,7 +67,7 @@ def shadowing(station: Station, folder: Path, **more: Any) -> Iterator[Line]:
     line = Line(station, folder, **more)
     line.shadow.start()
     try:
-        wait_for(lambda: line.said, 60)
+        wait_for(lambda: line.said, 180)
         yield line
     finally:
         line.shadow.stop()

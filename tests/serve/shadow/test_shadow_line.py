@@ -27,7 +27,7 @@ from serve.shadow.shadow import Shadow
 from tests.serve.serving import Running, running, wait_for, write_recipe
 from tests.serve.shadow.conftest import shadow_events
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 Images = dict[str, list[Path]]
 
 
@@ -44,11 +44,11 @@ def pair(
     beside = write_recipe(folder / "beside", vial_package, shadow=shadow)
     units = [*vial_images["good"][:3], *(images[0] for name, images in vial_images.items() if name != "good")]
     with running(alone, folder / "alone" / "archive") as one, running(beside, folder / "beside" / "archive") as two:
-        wait_for(lambda: two.service.status()["shadow"]["state"] != "starting", 60)
+        wait_for(lambda: two.service.status()["shadow"]["state"] != "starting", 180)
         for number, path in enumerate(units):
             for served in (one, two):
                 served.upload(path.read_bytes(), unit=f"u-{number}").raise_for_status()
-            wait_for(lambda number=number: two.service.status()["shadow"]["inspected"] == number + 1, 60)
+            wait_for(lambda number=number: two.service.status()["shadow"]["inspected"] == number + 1, 180)
         yield one, two
 
 
@@ -95,7 +95,7 @@ def test_the_report_grows_live_and_is_written_whole(pair: tuple[Running, Running
         answer: dict[str, Any] = beside.client.get("/api/shadow").json()
         return answer
 
-    wait_for(lambda: (so_far()["trial"] or {"figures": {"units": 0}})["figures"]["units"] == units, 60)
+    wait_for(lambda: (so_far()["trial"] or {"figures": {"units": 0}})["figures"]["units"] == units, 180)
     answer = so_far()
     assert answer["trial"]["verdict"]["word"] in ("agrees", "differs", "not shown")
     assert sum(map(sum, answer["trial"]["figures"]["agreement"]["table"])) == units
@@ -145,7 +145,7 @@ def test_a_candidate_that_cannot_be_loaded_stops_no_start_and_no_unit(tmp_path: 
     )  # fmt: skip
     with running(recipe, tmp_path / "archive", accounts=False) as station:
         wait_for(lambda: station.service.status()["shadow"]["state"] == "fault")
-        wait_for(lambda: station.service.tally.snapshot()["outcomes"]["PASS"] >= 2, 60)
+        wait_for(lambda: station.service.tally.snapshot()["outcomes"]["PASS"] >= 2, 180)
         assert station.client.get("/ready").status_code == 200
         assert "broken.onnx" in station.client.get("/api/status").json()["shadow"]["message"]
         assert station.service.station_state().alarms == ()
@@ -174,7 +174,7 @@ class Flood:
             self.shadow = Shadow(recipe, folder, self.station, self.archive, "onnxruntime",
                                  busy=lambda: self.inspector.waiting > 0)  # fmt: skip
             self.shadow.start()
-            wait_for(lambda: self.shadow and self.shadow.up, 60)
+            wait_for(lambda: self.shadow and self.shadow.up, 180)
 
     def run(self, pixels: list[np.ndarray], takes_s: float) -> None:
         """Two and a half times as many units as can be looked at, each to be decided within twelve times as long as one
@@ -225,3 +225,21 @@ def test_under_overload_the_shadow_is_shed_first_and_units_are_decided_as_withou
     assert counts["inspected"] + counts["shed"] == beside.passed()
     assert counts["shed_by_reason"].get("busy", 0) >= 1
     assert all(one.outcome is not Outcome.PASS or one.reason == "within_limits" for one in beside.told)
+
+
+def test_a_shadow_that_cannot_be_made_started_or_stopped_keeps_no_station_from_it(
+    tmp_path: Path, vial_package: Path, candidate_file: Path, vial_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    shadow, good = {"package": {"path": str(candidate_file)}}, vial_images["good"][0].read_bytes()
+    recipe = write_recipe(tmp_path, vial_package, shadow=shadow)
+    for number, name in enumerate(("__init__", "start", "stop")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Shadow, name, full)
+            with running(recipe, tmp_path / f"archive-{number}") as station:
+                assert station.upload(good).json()["outcome"] == "PASS"
+        assert verify_archive(tmp_path / f"archive-{number}").problems == []
+        with Archive(tmp_path / f"archive-{number}", read_only=True) as archive:
+            assert "line_stopped" in [row["reason"] for row in archive.rows("station-1")]

@@ -171,7 +171,7 @@ class Shadow:
 
     def _load(self) -> None:
         candidate = read_candidate(self._recipe, self._folder, self._archive, Path(self._scratch.name))
-        arguments = (candidate.recipe.model_dump_json(), str(self._folder))
+        arguments = (candidate.recipe, self._folder)
         self._candidate = candidate
         worker = Worker(
             "candidate", self._main, (*arguments, self._runtime), message=self._looked, up=self._came_up,

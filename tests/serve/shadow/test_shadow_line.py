@@ -13,7 +13,7 @@ from inspection.archive import Archive
 from inspection.detector import Detector
 from inspection.frames import Frame, read_frame
 from inspection.package import Package
-from inspection.recipe import Recipe
+from inspection.recipe import Recipe, read_recipe
 from inspection.recipe_shadow import CandidateRef, ShadowConfig
 from inspection.records import Entry, from_row
 from inspection.shadow.events import STARTED
@@ -24,6 +24,7 @@ from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
 from serve.shadow.shadow import Shadow
+from tests.serve.line_parts import FollowingDetector
 from tests.serve.serving import Running, running, wait_for, write_recipe
 from tests.serve.shadow.conftest import shadow_events
 
@@ -155,6 +156,27 @@ def test_a_candidate_that_cannot_be_loaded_stops_no_start_and_no_unit(tmp_path: 
         shed = sum(event.get("shed", {}).get("fault", 0) for event in (dict(r.details) for r in rows))
         assert shed >= 2
     assert verify_archive(tmp_path / "archive").intact
+
+
+@pytest.mark.parametrize("keys", [
+    {"camera": {"kind": "simulator"}},
+    {"ejector": {"distance_mm": 300, "speed_mm_s": 100}},
+])  # fmt: skip
+def test_a_candidate_is_loaded_beside_every_form_of_recipe(
+    keys: dict[str, Any], package: Package, candidate_file: Path, vial_package: Path, tmp_path: Path
+) -> None:
+    shadow = {"package": {"path": str(candidate_file)}}
+    path = write_recipe(tmp_path, vial_package, shadow=shadow, **keys)
+    path.write_text(path.read_text().replace("deadline_ms: 60000\n", ""))
+    recipe = read_recipe(path)
+    with Archive(tmp_path / "archive") as archive:
+        station = Station(recipe, FollowingDetector(package), archive)  # type: ignore[arg-type]
+        shadow_of = Shadow(recipe, tmp_path, station, archive, "onnxruntime", busy=lambda: False)
+        shadow_of.start()
+        wait_for(lambda: shadow_of.status()["state"] != "starting", 60)
+        status = shadow_of.status()
+        shadow_of.stop()
+    assert (status["state"], status["message"]) == ("running", "")
 
 
 OVERLOAD = 60

@@ -121,6 +121,10 @@ class Evidence:
         self.trials: dict[str, TrialEvidence] = {}
         self.untold = Counter[str]()  # shed before any candidate was loaded
 
+    def of(self, digest: str) -> list[TrialEvidence]:
+        """All trials of the candidate with this SHA-256."""
+        return [one for one in self.trials.values() if one.trial.candidate["sha256"] == digest]
+
     def newest(self, candidate: str = "") -> TrialEvidence | None:
         """The trial that was added to last, of those whose candidate's SHA-256 or own id begins like this."""
         fitting = [

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from inspection.archive import Archive
-from inspection.equivalence.figures import COUNTS, TRUTHS
+from inspection.equivalence.figures import COUNTS
 from inspection.equivalence.pairs import OUTCOMES
 from inspection.records import from_row, place_of
 from inspection.reviews import REVIEW, Decision, Review, deciding_review, read_review
@@ -68,10 +68,6 @@ class TrialEvidence:
     def units(self) -> int:
         """How many units both decided."""
         return int(self.table.sum())
-
-    def truth_of(self, record: str) -> str | None:
-        """What reviewers say of a unit: good, defective, or None."""
-        return TRUTHS[self._known.get(record, (0, ()))[0]]
 
     def add(self, finding: ShadowFinding) -> bool:
         """Count a unit; False for one that was counted before."""

@@ -22,6 +22,7 @@ from serve.deps import Allowed, ArchiveDep, ServiceDep
 from serve.pages.page import fragment, page
 from serve.pages.registry_content import flattened, manifest_rest
 from serve.problems import Problem
+from serve.routes.reviews import knows_decisions
 from serve.routes.signed_steps import Kind
 from serve.service import Service
 from serve.templating import texts_of
@@ -66,7 +67,7 @@ def show_version(
         request, service, who, "registry_version", scripted=("registry",), one=one, states=STATES,
         steps=[(step, signature_fault(step.statement)) for step in reversed(one.steps)],
         actions=_actions(one, versions, who, texts_of(request)), others=_others(one, versions),
-        users=_users(one, versions), **_shadow(service, one),
+        users=_users(one, versions), **_shadow(service, one), may_report=knows_decisions(who),
         **(_package(archive, one, versions) if kind == "package" else _recipe(archive, one, versions)),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from inspection.accounts.roles import Permission
 from serve.authentication import Who
 from serve.deps import Allowed, ServiceDep, allow
 from serve.problems import Problem
+from serve.routes.reviews import refuse_decisions
 from serve.shadow.making import Form, ReportFailed, make_report
 
 router = APIRouter(prefix="/api/shadow", tags=["shadow"])
@@ -29,10 +30,11 @@ def shadow(service: ServiceDep, candidate: Named = "") -> dict[str, Any]:
 @router.get("/report", response_class=Response)
 def report(service: ServiceDep, who: Viewer, candidate: Named = "", format: Form = "json") -> Response:
     """The equivalence report on all that is on record of a trial, as `inspection shadow report` writes it. 404 where
-    there is none."""
+    there is none, 403 for reviewers: it says what others decided on units."""
     found = service.shadow_report.answer(candidate)
     if found is None:
         raise Problem(404, "trial_missing", f"no shadow has findings of a candidate {candidate or 'at all'}")
+    refuse_decisions(who)
     try:
         data = make_report(service.archive.folder, found["trial"], format, who.name)
     except ReportFailed as error:

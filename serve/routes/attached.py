@@ -13,9 +13,9 @@ from inspection.registry.trials import decides_with, weighed
 from inspection.shadow.report import TrialMissing
 from serve.deps import AddressDep, AuthenticationDep, ServiceDep
 from serve.problems import Problem
+from serve.routes.shadow import made_report
 from serve.routes.signed_steps import Approver, Kind, Signed, registry_of
 from serve.service import Service
-from serve.shadow.making import ReportFailed, make_report
 
 
 class SignedAttaching(Signed):
@@ -48,7 +48,6 @@ def attached(service: Service, kind: Kind, name: str, version: str, asked: Signe
         decides = decides_with(service.archive, one)
         answers = service.shadow_report.of_package(decides["candidate"])
         trial, against = weighed(answers, one, decides, despite=asked.despite)
-        data = make_report(service.archive.folder, trial, "json", asked.name)
-    except (StepRefused, TrialMissing, ContentUnreadable, ReportFailed) as error:
+    except (StepRefused, TrialMissing, ContentUnreadable) as error:
         raise Problem(409, error.code, str(error)) from error
-    return ShadowReport(data, asked.despite, against)
+    return ShadowReport(made_report(service, trial, "json", asked.name), asked.despite, against)

@@ -9,7 +9,8 @@ from serve.authentication import Who
 from serve.deps import Allowed, ServiceDep, allow
 from serve.problems import Problem
 from serve.routes.reviews import refuse_decisions
-from serve.shadow.making import Form, ReportFailed, make_report
+from serve.service import Service
+from serve.shadow.making import Form, ReportBusy, ReportFailed, make_report
 
 router = APIRouter(prefix="/api/shadow", tags=["shadow"])
 Viewer = Annotated[Who, Depends(Allowed(Permission.VIEW))]
@@ -35,9 +36,16 @@ def report(service: ServiceDep, who: Viewer, candidate: Named = "", format: Form
     if found is None:
         raise Problem(404, "trial_missing", f"no shadow has findings of a candidate {candidate or 'at all'}")
     refuse_decisions(who)
-    try:
-        data = make_report(service.archive.folder, found["trial"], format, who.name)
-    except ReportFailed as error:
-        raise Problem(409, error.code, str(error)) from error
+    data = made_report(service, found["trial"], format, who.name)
     name = f"shadow-{found['candidate']['name']}-{found['candidate']['version']}.{format}"
     return Response(data, media_type=_MEDIA[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def made_report(service: Service, trial: str, form: Form, by: str) -> bytes:
+    """The report of a trial. Raises Problem: 503 while another one is being made, 409 where it cannot be."""
+    try:
+        return make_report(service.archive.folder, trial, form, by)
+    except ReportBusy as error:
+        raise Problem(503, error.code, str(error)) from error
+    except ReportFailed as error:
+        raise Problem(409, error.code, str(error)) from error

@@ -30,6 +30,7 @@ from inspection.verify import verify_archive
 from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
+from serve.shadow import making
 from serve.shadow.shadow import Shadow
 from tests.people import PASSWORD, people
 from tests.serve.line_parts import FollowingDetector
@@ -117,6 +118,9 @@ def test_the_report_grows_live_and_is_written_whole(pair: tuple[Running, Running
     whole = beside.client.get("/api/shadow/report", params={"candidate": candidate.digest[:8]}, timeout=120)
     assert whole.headers["content-type"] == "application/json"
     assert whole.json()["figures"]["units"] == units
+    with making._one:
+        busy = beside.client.get("/api/shadow/report", timeout=20)
+    assert (busy.status_code, busy.json()["code"]) == (503, "report_busy")
     bad = beside.client.get("/api/shadow", params={"candidate": "../x"})
     assert (bad.status_code, bad.json()["code"]) == (422, "request_invalid")
 

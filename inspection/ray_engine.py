@@ -14,7 +14,7 @@ import tempfile
 import uuid
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -88,10 +88,11 @@ class RayEngine:
             while pending:
                 yield self._result(pending.popleft())
         finally:
-            for waiting in pending:
-                ray.cancel(waiting)
-            if pending:
-                ray.wait(list(pending), num_returns=len(pending), timeout=_PATIENCE_S)
+            with suppress(Exception):  # where the cluster is gone, what was raised before says so
+                for waiting in pending:
+                    ray.cancel(waiting)
+                if pending:
+                    ray.wait(list(pending), num_returns=len(pending), timeout=_PATIENCE_S)
 
     def _result(self, reference: Any) -> Inspected:
         try:

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from inspection.registry.steps import Registry
 
 _kind = click.argument("kind", type=click.Choice(["package", "recipe"]))
-_shadow_report = click.option(
-    "--shadow-report", type=click.Path(path_type=Path), help="The shadow.json of `inspection shadow report`."
-)
-_despite = click.option("--despite", is_flag=True, help="Sign although the shadow's report speaks against it.")
+_shadow_report = click.option("--shadow-report", is_flag=True, help="Attach the shadow's report, made now.")
+_despite = click.option("--despite", is_flag=True, help="Sign although a shadow's trial speaks against it.")
 _reading = click.option("--archive", required=True, type=click.Path(path_type=Path), help="The archive's folder.")
 
 
@@ -63,6 +61,13 @@ def show(kind: "Kind", name: str, version: str, archive: Path) -> None:
         )
         if report := step.details.get("shadow_report"):
             click.echo(f"    shadow's report {report['sha256'][:12]}…, {report['units']} units: {report['sentence']}")
+            if limits := report.get("limits"):
+                margins = report["margins"]
+                click.echo(
+                    f"      limits {limits['review_limit']:g} and {limits['reject_limit']:g}; margins: detection "
+                    f"{margins['detection']:g}, false rejects {margins['false_reject']:g}, confidence "
+                    f"{margins['confidence']:g}"
+                )
     click.echo(f"  {len(runs)} runs")
     for run in runs:
         made = f"{run.units} records, {run.first} to {run.last}" if run.units else "no records"
@@ -102,12 +107,14 @@ def evaluated(
 @_despite
 @signed_options
 def approve(
-    kind: "Kind", name: str, version: str, shadow_report: Path | None, despite: bool, archive: Path, by: str,
+    kind: "Kind", name: str, version: str, shadow_report: bool, despite: bool, archive: Path, by: str,
     password: str, why: str,
 ) -> None:  # fmt: skip
     """Approve what was evaluated; nobody approves their own work."""
+    _check_despite(shadow_report, despite)
     with open_registry(archive, by, password) as opened:
-        tell_step(opened.approve(kind, name, version, why, _attached(shadow_report, despite)))
+        report = _made(opened, kind, name, version, despite) if shadow_report else None
+        tell_step(opened.approve(kind, name, version, why, report))
 
 
 @registry.command()
@@ -117,11 +124,13 @@ def approve(
 @_despite
 @signed_options
 def activate(
-    name: str, version: str, shadow_report: Path | None, despite: bool, archive: Path, by: str, password: str, why: str
+    name: str, version: str, shadow_report: bool, despite: bool, archive: Path, by: str, password: str, why: str
 ) -> None:
     """Let an approved recipe run, with its packages; the version of it before is retired."""
+    _check_despite(shadow_report, despite)
     with open_registry(archive, by, password) as opened:
-        tell_step(opened.activate(name, version, why, _attached(shadow_report, despite)))
+        report = _made(opened, "recipe", name, version, despite) if shadow_report else None
+        tell_step(opened.activate(name, version, why, report))
 
 
 @registry.command()
@@ -145,13 +154,19 @@ def rollback(name: str, station: str | None, archive: Path, by: str, password: s
         tell_step(opened.roll_back(name, why, station))
 
 
-def _attached(report: Path | None, despite: bool) -> "ShadowReport | None":
+def _check_despite(shadow_report: bool, despite: bool) -> None:
     from inspection.errors import BadUsage
-    from inspection.registry.attached import ShadowReport
 
-    if despite and report is None:
-        raise BadUsage("--despite is of a --shadow-report, and none was given")
-    return ShadowReport(report, despite) if report else None
+    if despite and not shadow_report:
+        raise BadUsage("--despite is of a --shadow-report, and none was asked for")
+
+
+def _made(opened: "Registry", kind: "Kind", name: str, version: str, despite: bool) -> "ShadowReport":
+    from inspection.registry.items import find_version, read_versions
+    from inspection.registry.trials import report_on_record
+
+    one = find_version(read_versions(opened.archive), kind, name, version)
+    return report_on_record(opened.archive, one, despite=despite)
 
 
 @contextmanager

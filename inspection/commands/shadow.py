@@ -23,7 +23,8 @@ def report(
     archive: Path, candidate: str, out: Path, margin_detection: float, margin_false_reject: float, confidence: float
 ) -> None:
     """Write the equivalence report of a trial to --out: shadow.json, shadow.html and shadow.pdf, as `inspection
-    compare` does. The JSON is what `inspection registry approve --shadow-report` attaches."""
+    compare` does. `inspection registry approve --shadow-report` makes its own, with the
+    default margins."""
     from inspection.archive import Archive, refuse_inside
     from inspection.commands.compare import summary_lines
     from inspection.commands.options import system_user

@@ -32,6 +32,7 @@ from inspection.registry.items import (
     versions_in,
 )
 from inspection.registry.rules import NEXT, StepRefused, activate, check, retire, roll_back
+from inspection.registry.trials import decides_with
 from inspection.signatures import Signer, signed_statement
 from inspection.signing import SigningKey
 
@@ -109,10 +110,12 @@ class Registry:
             named = (figures or {}).get("package")
             if kind == "package" and (not isinstance(named, dict) or named.get("sha256") != one.digest):
                 raise StepRefused(f"{one.label} needs the report that `inspection evaluate --json` wrote of it")
+
+        def keep() -> None:
             if data:
                 more["report"] = self.archive.images.put(data, ".json")
 
-        return self._advance("evaluated", kind, name, version, why, reported, more)
+        return self._advance("evaluated", kind, name, version, why, reported, more, keep)
 
     def approve(self, kind: Kind, name: str, version: str, why: str, report: ShadowReport | None = None) -> Entry:
         """An evaluated version was approved, by somebody who neither registered nor evaluated it, with the `report` of
@@ -168,16 +171,18 @@ class Registry:
         if report is None:
             return self._advance(step, kind, name, version, why)
         read, more = report.read(), dict[str, Any]()
+        one = find_version(read_versions(self.archive), kind, name, version)
+        read.check(one, decides_with(self.archive, one))
 
-        def attach(one: Version) -> None:
-            read.check(one)
+        def keep() -> None:
             more[SHADOW_REPORT] = read.details(self.archive.images.put(read.data, ".json"))
 
-        return self._advance(step, kind, name, version, why, attach, more)
+        return self._advance(step, kind, name, version, why, more=more, proved=keep)
 
     def _advance(
         self, step: str, kind: Kind, name: str, version: str, why: str,
         also: Callable[[Version], None] | None = None, more: Mapping[str, Any] | None = None,
+        proved: Callable[[], None] = lambda: None,
     ) -> Entry:  # fmt: skip
         _, reached, permission = NEXT[step]
 
@@ -188,7 +193,7 @@ class Registry:
                 also(one)
             return activate(one, versions) if reached == State.ACTIVE else [(one, reached)]
 
-        return self._step(step, why, permission, changes, more)
+        return self._step(step, why, permission, changes, more, proved)
 
     def _step(
         self,
@@ -197,10 +202,12 @@ class Registry:
         permission: Permission,
         changes: Any,
         more: Mapping[str, Any] | None = None,
+        proved: Callable[[], None] = lambda: None,
     ) -> Entry:
         with self.archive.reader() as connection:
             changes(versions_in(connection))  # so that who is refused need not prove who they are
         user = self.signer.prove(permission, why)
+        proved()  # what is stored, by somebody who is known, and without anybody waiting to write
         with self.archive.writing() as write:
             changed = changes(versions_in(write.connection))
             subject = changed[0][0]

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from inspection.archive import Archive
-from inspection.equivalence.figures import COUNTS, TRUTHS
+from inspection.equivalence.figures import COUNTS
 from inspection.equivalence.pairs import OUTCOMES
 from inspection.records import from_row, place_of
 from inspection.reviews import REVIEW, Decision, Review, deciding_review, read_review
@@ -69,10 +69,6 @@ class TrialEvidence:
         """How many units both decided."""
         return int(self.table.sum())
 
-    def truth_of(self, record: str) -> str | None:
-        """What reviewers say of a unit: good, defective, or None."""
-        return TRUTHS[self._known.get(record, (0, ()))[0]]
-
     def add(self, finding: ShadowFinding) -> bool:
         """Count a unit; False for one that was counted before."""
         station, number = place_of(finding.record)
@@ -120,6 +116,10 @@ class Evidence:
         self._reviews: dict[str, list[Review]] = {}
         self.trials: dict[str, TrialEvidence] = {}
         self.untold = Counter[str]()  # shed before any candidate was loaded
+
+    def of(self, digest: str) -> list[TrialEvidence]:
+        """All trials of the candidate with this SHA-256."""
+        return [one for one in self.trials.values() if one.trial.candidate["sha256"] == digest]
 
     def newest(self, candidate: str = "") -> TrialEvidence | None:
         """The trial that was added to last, of those whose candidate's SHA-256 or own id begins like this."""

@@ -10,9 +10,10 @@ from inspection.accounts.roles import Permission
 from inspection.archive import Archive
 from inspection.registry.figures import at_limits, figures_of, plots_of, tested_on
 from inspection.registry.items import State, Version, VersionMissing, Versions, find_version, read_versions
-from inspection.registry.kept import kept_package, kept_recipe, kept_report, packages_of
+from inspection.registry.kept import ContentUnreadable, kept_package, kept_recipe, kept_report, packages_of
 from inspection.registry.rules import FURTHER, StepRefused, refusal
 from inspection.registry.runs import runs_of
+from inspection.registry.trials import decides_with, fitting
 from inspection.reviews import ReviewInvalid
 from inspection.shadow.events import ShadowUnreadable
 from inspection.signatures import signature_fault
@@ -21,6 +22,7 @@ from serve.deps import Allowed, ArchiveDep, ServiceDep
 from serve.pages.page import fragment, page
 from serve.pages.registry_content import flattened, manifest_rest
 from serve.problems import Problem
+from serve.routes.reviews import knows_decisions
 from serve.routes.signed_steps import Kind
 from serve.service import Service
 from serve.templating import texts_of
@@ -65,7 +67,7 @@ def show_version(
         request, service, who, "registry_version", scripted=("registry",), one=one, states=STATES,
         steps=[(step, signature_fault(step.statement)) for step in reversed(one.steps)],
         actions=_actions(one, versions, who, texts_of(request)), others=_others(one, versions),
-        users=_users(one, versions), shadow=_shadow(service, one),
+        users=_users(one, versions), **_shadow(service, one), may_report=knows_decisions(who),
         **(_package(archive, one, versions) if kind == "package" else _recipe(archive, one, versions)),
     )  # fmt: skip
 
@@ -114,14 +116,15 @@ def _others(one: Version, versions: Versions) -> list[Version]:
     return [two for two in reversed(versions.values()) if two is not one and (two.kind, two.name) == one.key[:2]]
 
 
-def _shadow(service: Service, one: Version) -> dict[str, Any] | None:
-    """What a shadow found so far of the package that it is, or runs; None where no shadow had it, or where its records
-    cannot be read, which its own page says."""
-    digests = one.packages if one.kind == "recipe" else (one.digest,)
+def _shadow(service: Service, one: Version) -> dict[str, Any]:
+    """What the newest trial that fits a version found so far (`shadow`), and the newest that speaks `against` it; None
+    where there is none, or where its records cannot be read, which its own page says."""
     try:
-        return next((found for digest in digests if (found := service.shadow_report.answer(digest))), None)
-    except (ShadowUnreadable, ReviewInvalid):
-        return None
+        decides = decides_with(service.archive, one)
+        fit, against = fitting(service.shadow_report.of_package(decides["candidate"]), decides)
+    except (ShadowUnreadable, ReviewInvalid, StepRefused, ContentUnreadable):
+        fit, against = [], []
+    return {"shadow": next(iter(fit), None), "against": next(iter(against), None)}
 
 
 def _users(one: Version, versions: Versions) -> list[Version]:

@@ -6,12 +6,16 @@ from fastapi import Depends
 
 from inspection.registry.attached import ShadowReport
 from inspection.registry.items import VersionMissing, find_version, read_versions
+from inspection.registry.kept import ContentUnreadable
+from inspection.registry.rules import StepRefused
 from inspection.registry.steps import Registry
+from inspection.registry.trials import decides_with, weighed
+from inspection.shadow.report import TrialMissing
 from serve.deps import AddressDep, AuthenticationDep, ServiceDep
 from serve.problems import Problem
+from serve.routes.shadow import made_report
 from serve.routes.signed_steps import Approver, Kind, Signed, registry_of
 from serve.service import Service
-from serve.shadow.making import ReportFailed, make_report
 
 
 class SignedAttaching(Signed):
@@ -32,20 +36,18 @@ AttachingDep = Annotated[Registry, Depends(_approving)]
 
 
 def attached(service: Service, kind: Kind, name: str, version: str, asked: SignedAttaching) -> ShadowReport | None:
-    """The report that is asked for. Raises Problem where there is no such version, or no shadow has findings of its
-    package."""
+    """The report that is asked for. Raises Problem where there is no such version, no trial that fits it, or one that
+    speaks against it without `despite`."""
     if not asked.shadow_report:
         return None
     try:
         one = find_version(read_versions(service.archive), kind, name, version)
     except VersionMissing as error:
         raise Problem(404, error.code, str(error)) from error
-    digests = one.packages if kind == "recipe" else (one.digest,)
-    found = next((answer for digest in digests if (answer := service.shadow_report.answer(digest))), None)
-    if found is None:
-        raise Problem(409, "trial_missing", f"no shadow has findings of the package of {one.label}")
     try:
-        data = make_report(service.archive.folder, found["trial"], "json", asked.name)
-    except ReportFailed as error:
+        decides = decides_with(service.archive, one)
+        answers = service.shadow_report.of_package(decides["candidate"])
+        trial, against = weighed(answers, one, decides, despite=asked.despite)
+    except (StepRefused, TrialMissing, ContentUnreadable) as error:
         raise Problem(409, error.code, str(error)) from error
-    return ShadowReport(data, asked.despite)
+    return ShadowReport(made_report(service, trial, "json", asked.name), asked.despite, against)

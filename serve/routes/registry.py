@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from inspection.accounts.roles import Permission
 from inspection.equivalence.page import render_page
@@ -13,9 +13,11 @@ from inspection.registry.content import recipe_yaml
 from inspection.registry.items import SHADOW_REPORT, Version, VersionMissing, find_version, read_versions
 from inspection.registry.kept import kept_package, kept_recipe
 from inspection.registry.runs import runs_of
-from serve.deps import ArchiveDep, ServiceDep, allow
+from serve.authentication import Who
+from serve.deps import Allowed, ArchiveDep, ServiceDep, allow
 from serve.problems import Problem
 from serve.routes.attached import AttachingDep, SignedAttaching, attached
+from serve.routes.reviews import refuse_decisions
 from serve.routes.signed_steps import ApprovingDep, Kind, Signed, told
 
 router = APIRouter(prefix="/api/registry", tags=["registry"])
@@ -72,17 +74,20 @@ def activate(
     return told(lambda: registry.activate(name, version, asked.why, report))
 
 
-@router.get("/attached/{sha256}", response_class=Response, dependencies=[allow(Permission.VIEW)])
+@router.get("/attached/{sha256}", response_class=Response)
 def attached_report(
     sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], archive: ArchiveDep,
+    who: Annotated[Who, Depends(Allowed(Permission.VIEW))],
     form: Annotated[Literal["json", "html"], Query(alias="format")] = "html",
 ) -> Response:  # fmt: skip
-    """A shadow's report that is attached to a step of change control, as it was signed (`json`), or as a page."""
+    """A shadow's report that is attached to a step of change control, as it was signed (`json`), or as a page. Not for
+    reviewers: it says what others decided on units."""
     steps = (step for one in read_versions(archive).values() for step in one.steps)
     reports = (step.details.get(SHADOW_REPORT) or {} for step in steps)
     file = next((one["file"] for one in reports if one.get("sha256") == sha256), None)
     if file is None:
         raise Problem(404, "report_missing", f"no step of change control has a report {sha256[:12]}… attached")
+    refuse_decisions(who)
     data = _readable(lambda: archive.images.get(file))
     media = {"json": "application/json", "html": "text/html"}[form]
     headers = {"Content-Disposition": f'attachment; filename="shadow-{sha256[:12]}.{form}"'}

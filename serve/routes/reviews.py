@@ -174,6 +174,20 @@ def refuse_withheld(archive: Archive, event: Entry, who: Who) -> None:
         raise Problem(403, "withheld", f"{who.name} is to decide on {unit} without knowing what others decided")
 
 
+def knows_decisions(who: Who) -> bool:
+    """Whether this person may read what was decided on many units at once: not one who may be due to decide on one of
+    them without knowing."""
+    return Permission.REVIEW not in who.permissions or Permission.APPROVE in who.permissions
+
+
+def refuse_decisions(who: Who) -> None:
+    """Raises Problem for somebody who may not."""
+    if not knows_decisions(who):
+        raise Problem(
+            403, "withheld", f"{who.name} reviews units, and the report says what others decided on them; ask quality"
+        )
+
+
 def visible_reviews(archive: Archive, entry: Entry, who: Who) -> tuple[list[Review], list[Entry], bool]:
     """The reviews of a unit that somebody may see, its corrections, and whether others' decisions are held back."""
     reviews, corrections = reviews_of(archive, entry)

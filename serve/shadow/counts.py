@@ -20,14 +20,17 @@ class ShadowCounts:
         self._shed, self._failed = Counter[str](), Counter[str]()
         self._untold_shed, self._untold_failed = Counter[str](), Counter[str]()
 
-    def inspected(self, *, differs: bool, failed: str = "") -> None:
-        """The candidate decided on a unit; without a finding where it `failed` for this reason."""
+    def inspected(self, *, differs: bool) -> None:
+        """The candidate decided on a unit."""
         with self._lock:
             self._inspected += 1
             self._differ += differs
-            if failed:
-                self._failed[failed] += 1
-                self._untold_failed[failed] += 1
+
+    def failed(self, reason: str) -> None:
+        """It began to look at a unit and has no finding."""
+        with self._lock:
+            self._failed[reason] += 1
+            self._untold_failed[reason] += 1
 
     def shed(self, reason: str, units: int = 1) -> None:
         """It did not look at so many units."""

@@ -28,6 +28,11 @@ class LiveReport:
             newest = self._read().newest(candidate)
             return live_answer(newest) if newest else None
 
+    def of_package(self, digest: str) -> list[dict[str, Any]]:
+        """The answers of all trials of the candidate with this SHA-256."""
+        with self._lock:
+            return [live_answer(one) for one in self._read().of(digest)]
+
     def trials(self) -> list[dict[str, Any]]:
         """All trials, the last one first: id, candidate, active package, how many units, from when to when (UTC)."""
         with self._lock:

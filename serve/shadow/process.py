@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serve.pipeline.worker import Ready
+
+if TYPE_CHECKING:
+    from inspection.recipe import Recipe
 
 _NICEST = 19
 
@@ -48,23 +51,21 @@ class Loaded:
     limits: dict[str, float]
 
 
-def look_at_units(connection: Connection, recipe: str, folder: str, runtime: str | None) -> None:
-    """Load the package of a recipe (JSON, its relative paths seen from `folder`) on one thread, prove it, and answer
-    units until asked to end."""
+def look_at_units(connection: Connection, recipe: "Recipe", folder: Path, runtime: str | None) -> None:
+    """Load the package of a recipe in `folder` on one thread, prove it, and answer units until asked to end."""
     give_way()
     import cv2
 
-    from inspection.recipe import Recipe, recipe_detector
+    from inspection.recipe import recipe_detector
     from inspection.recipe_region import RegionCount
 
     cv2.setNumThreads(1)
-    read = Recipe.model_validate_json(recipe)
-    detector = recipe_detector(read, Path(folder), runtime, threads=1)
-    limits = read.limits or detector.manifest.limits
-    count = RegionCount(detector.manifest) if read.region else None
+    detector = recipe_detector(recipe, folder, runtime, threads=1)
+    limits = recipe.limits or detector.manifest.limits
+    count = RegionCount(detector.manifest) if recipe.region else None
 
     def counted(camera: str, found: Any) -> Any:
-        return count.count(found, read.region.of(camera)) if count and read.region else found
+        return count.count(found, recipe.region.of(camera)) if count and recipe.region else found
 
     connection.send(Ready(Loaded(detector.runtime, limits.model_dump())))
     while (asked := connection.recv()) is not None:

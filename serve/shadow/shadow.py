@@ -21,7 +21,7 @@ from inspection.records import Entry
 from inspection.shadow.candidate import Candidate, read_candidate
 from inspection.shadow.events import FAULT, STARTED, Decided, ShadowFinding, Trial
 from inspection.station import Disposition, Station, fault_text
-from inspection.verdict import Outcome, Reason
+from inspection.verdict import Reason
 from serve.pipeline.worker import Backoff, Worker, WorkerFailed
 from serve.shadow.counts import ShadowCounts
 from serve.shadow.process import Loaded, Look, Looked, look_at_units
@@ -167,11 +167,20 @@ class Shadow:
                 self._begun = self._token, offered, time.monotonic()
                 look = Look(self._token, offered.frames)
             assert self._worker
-            self._worker.send(look)
+            if not self._worker.send(look):
+                self._not_sent(look.token)
+
+    def _not_sent(self, token: int) -> None:
+        """The process was down already; whoever sees that it is may have counted the unit."""
+        with self._gate:
+            lost = self._begun is not None and self._begun[0] == token
+            self._begun = None if lost else self._begun
+        if lost:
+            self.counts.shed("fault")
 
     def _load(self) -> None:
         candidate = read_candidate(self._recipe, self._folder, self._archive, Path(self._scratch.name))
-        arguments = (candidate.recipe.model_dump_json(), str(self._folder))
+        arguments = (candidate.recipe, self._folder)
         self._candidate = candidate
         worker = Worker(
             "candidate", self._main, (*arguments, self._runtime), message=self._looked, up=self._came_up,
@@ -212,28 +221,27 @@ class Shadow:
             self._share.used(looked.cpu_s)
             self._gate.notify_all()
         new = Decided(looked.outcome, looked.reason, looked.score)
-        failed = "raised" if looked.message else ""
-        self._found(begun[1].entry, new, failed, looked.message, looked.scores, looked.took_s)
+        if looked.message:  # on the line it would be a REJECT for this reason, and counts as one
+            self.counts.failed("raised")
+        self._found(begun[1].entry, new, looked)
 
-    def _found(
-        self, entry: Entry, new: Decided, failed: str, message: str, scores: tuple[float | None, ...], took_s: float
-    ) -> None:
+    def _found(self, entry: Entry, new: Decided, looked: Looked) -> None:
         old = Decided(str(entry.outcome), str(entry.reason), entry.score)
         cameras = tuple(dict.fromkeys(one.camera for one in entry.frames))
-        finding = ShadowFinding(entry.name, entry.hash, str(entry.unit), entry.batch, cameras, old, new, scores,
-                                took_s * 1000, message)  # fmt: skip
-        self.counts.inspected(differs=finding.differs, failed=failed)
+        finding = ShadowFinding(entry.name, entry.hash, str(entry.unit), entry.batch, cameras, old, new,
+                                looked.scores, looked.took_s * 1000, looked.message)  # fmt: skip
+        self.counts.inspected(differs=finding.differs)
         self._recorder.add(finding)
 
     def _went_down(self, why: str) -> None:
         with self._gate:
             begun, self._begun = self._begun, None
+            self._up = False  # at once, so that no other unit is begun
             if begun:
                 self._share.used(time.monotonic() - begun[2])
             failed, self._was_hung = "hung" if self._was_hung else "died", False
-        if begun and not self._stopping:  # on the line it would be a REJECT for this reason
-            new = Decided(str(Outcome.REJECT), str(Reason.MODEL_FAULT), None)
-            self._found(begun[1].entry, new, failed, why, (), time.monotonic() - begun[2])
+        if begun and not self._stopping:  # no finding: it says nothing of the unit, least of all that it is defective
+            self.counts.failed(failed)
         self._is_down(why, FAULT)
 
     def _gave_up(self, why: str) -> None:
@@ -265,4 +273,6 @@ class Shadow:
 def comparable(disposition: Disposition) -> bool:
     """Whether a unit's record says what the package decided, and no fault of the line."""
     entry = disposition.entry
-    return entry is not None and disposition.reason in DECIDED and entry.reason == disposition.reason
+    if entry is None or disposition.reason == Reason.MODEL_FAULT:  # the active package has no finding to compare with
+        return False
+    return disposition.reason in DECIDED and entry.reason == disposition.reason

@@ -91,7 +91,8 @@ def test_live_counts_and_the_report_agree_as_findings_and_reviews_come(archive: 
     add_review(archive, records[19].name, (), "rita")
     live = figures_agree(archive, evidence)
     assert live["verdict"]["word"] == "not equivalent"  # a defective unit would newly pass
-    assert live["differing"][0]["truth"] == "defective"
+    assert live["differing"][0]["record"] == records[33].name
+    assert not any("truth" in one for one in live["differing"])  # a second reviewer may be due to look at it blind
     add_review(archive, records[33].name, (), "quinn", decision=Decision.FALSE_REJECT, settles=True)
     live = figures_agree(archive, evidence)
     assert live["verdict"]["word"] == "not shown"

@@ -6,15 +6,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from inspection.finding import GoldenMismatch
+from inspection.recipe import Recipe
 from serve.pipeline.worker import Ready
 from serve.shadow.process import Loaded, Looked
 
 ORDERS = "orders"
 
 
-def obedient(connection: Connection, recipe: str, folder: str, runtime: str | None) -> None:  # noqa: ARG001
+def obedient(connection: Connection, recipe: Recipe, folder: Path, runtime: str | None) -> None:  # noqa: ARG001
     """Passes every unit; `orders` in the folder makes it reject, raise, hang, die, or not start."""
-    orders = Path(folder) / ORDERS
+    orders = folder / ORDERS
     told = lambda: orders.read_text() if orders.exists() else ""  # noqa: E731
     if told() == "refuse":
         raise GoldenMismatch("golden frame 'good-0' has another score; the package must not serve")

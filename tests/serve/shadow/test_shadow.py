@@ -119,6 +119,7 @@ def test_units_that_the_line_rejected_for_a_fault_are_not_offered(station: Stati
     with shadowing(station, tmp_path) as line:
         shot = frame("good", 1)
         line.shadow.offer(station.reject(Reason.FRAME_BLURRED, "blurred", frame=shot), [shot])
+        line.shadow.offer(station.reject(Reason.MODEL_FAULT, "fell over", frame=shot), [shot])
         line.shadow.offer(Disposition("u", Outcome.REJECT, Reason.ARCHIVE_FAULT), [shot])
         line.shadow.offer(line.station.inspect(shot), [])
         line.shadow.offer(None, [shot])  # type: ignore[arg-type]
@@ -136,14 +137,32 @@ def test_a_candidate_that_fails_is_counted_and_said_and_goes_on(
         line.order("")
         wait_for(lambda: line.shadow.up)
         line.unit()
-        wait_for(lambda: line.counts()["inspected"] == 2)
-    first, second = (one for event in shadow_events(station.archive) for one in event.findings)
-    assert (first.new.outcome, first.new.reason, second.new.outcome) == ("REJECT", "model_fault", "PASS")
-    assert first.message and not second.message
+        wait_for(lambda: line.counts()["inspected"] == (2 if order == "raise" else 1))
+    *raised, last = (one for event in shadow_events(station.archive) for one in event.findings)
+    assert (last.new.outcome, last.message) == ("PASS", "")
+    assert [(one.new.outcome, one.new.reason, one.message) for one in raised] == (
+        [("REJECT", "model_fault", "the graph fell over")] if order == "raise" else []
+    )
+    assert line.counts()["differ"] == len(raised)
     assert sum(event.failed.get(failed, 0) for event in shadow_events(station.archive)) == 1
     if order != "raise":
         assert len(line.events(FAULT)) == 1 and len(line.events(STARTED)) == 2
         assert line.said[0] == line.said[2] == "" and line.said[1]
+
+
+def test_a_unit_that_cannot_be_sent_any_more_is_shed_and_the_next_is_looked_at(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shadowing(station, tmp_path) as line:
+        worker = line.shadow._worker
+        assert worker
+        monkeypatch.setattr(worker, "send", lambda _: False)
+        line.unit()
+        wait_for(lambda: line.counts()["shed_by_reason"] == {"fault": 1})
+        monkeypatch.undo()
+        line.unit()
+        wait_for(lambda: line.counts()["inspected"] == 1)
+    assert line.counts()["failed"] == 0
 
 
 def test_a_killed_process_comes_back_and_one_that_dies_again_and_again_is_given_up(

@@ -1,29 +1,39 @@
 """A real candidate beside a real line: the same verdicts, records and acknowledgements as without it, as many units in
 time, and nothing of it reaches the gate."""
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
+from inspection.accounts.sign_in import SignIn
 from inspection.archive import Archive
 from inspection.detector import Detector
 from inspection.frames import Frame, read_frame
 from inspection.package import Package
-from inspection.recipe import Recipe
+from inspection.recipe import Recipe, read_recipe
 from inspection.recipe_shadow import CandidateRef, ShadowConfig
 from inspection.records import Entry, from_row
+from inspection.registry.steps import Registry
 from inspection.shadow.events import STARTED
+from inspection.signatures import Signer
+from inspection.signing import signing_key
 from inspection.station import Disposition, Station
 from inspection.verdict import Outcome
 from inspection.verify import verify_archive
 from serve.pipeline.book import Timing
 from serve.pipeline.conveyor import CameraTiming, Conveyor
 from serve.pipeline.inspector import Inspector, ProcessDetector
+from serve.shadow import making
 from serve.shadow.shadow import Shadow
+from tests.people import PASSWORD, people
+from tests.serve.line_parts import FollowingDetector
 from tests.serve.serving import Running, running, wait_for, write_recipe
 from tests.serve.shadow.conftest import shadow_events
 
@@ -40,8 +50,10 @@ def pair(
     (folder / "alone").mkdir()
     (folder / "beside").mkdir()
     shadow = {"package": {"path": str(candidate_file)}, "share": 1.0}
-    alone = write_recipe(folder / "alone", vial_package)
-    beside = write_recipe(folder / "beside", vial_package, shadow=shadow)
+    same = {"runtime": "onnxruntime"}  # `auto` may take another for each, where other work comes between its trials
+    alone = write_recipe(folder / "alone", vial_package, **same)
+    beside = write_recipe(folder / "beside", vial_package, shadow=shadow, **same)
+    people(folder / "beside" / "archive", rita="reviewer", quinn="quality", otto="operator", eva="engineer")
     units = [*vial_images["good"][:3], *(images[0] for name, images in vial_images.items() if name != "good")]
     with running(alone, folder / "alone" / "archive") as one, running(beside, folder / "beside" / "archive") as two:
         wait_for(lambda: two.service.status()["shadow"]["state"] != "starting", 180)
@@ -106,8 +118,39 @@ def test_the_report_grows_live_and_is_written_whole(pair: tuple[Running, Running
     whole = beside.client.get("/api/shadow/report", params={"candidate": candidate.digest[:8]}, timeout=120)
     assert whole.headers["content-type"] == "application/json"
     assert whole.json()["figures"]["units"] == units
+    with making._one:
+        busy = beside.client.get("/api/shadow/report", timeout=20)
+    assert (busy.status_code, busy.json()["code"]) == (503, "report_busy")
     bad = beside.client.get("/api/shadow", params={"candidate": "../x"})
     assert (bad.status_code, bad.json()["code"]) == (422, "request_invalid")
+
+
+@contextmanager
+def signed_in(station: Running, name: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=station.address, timeout=120) as client:
+        client.post("/api/session", json={"name": name, "password": PASSWORD}).raise_for_status()
+        yield client
+
+
+def test_reports_are_not_for_reviewers_who_may_be_due_to_look_blind(
+    pair: tuple[Running, Running], candidate: Package, candidate_file: Path
+) -> None:
+    _, beside = pair
+    archive, name, version = beside.service.archive, candidate.manifest.name, candidate.manifest.version
+    eva = Registry(archive, signing_key(archive), Signer(SignIn(archive), "eva", PASSWORD))
+    eva.register_package(candidate_file, "a stricter one")
+    eva.evaluate("package", name, version, "good", json.dumps({"package": {"sha256": candidate.digest}}).encode())
+    asked = {"name": "quinn", "password": PASSWORD, "why": "reviewed", "shadow_report": True, "despite": True}
+    with signed_in(beside, "quinn") as quinn:
+        quinn.post(f"/api/registry/package/{name}/{version}/approve", json=asked).raise_for_status()
+        step = quinn.get(f"/api/registry/package/{name}/{version}").json()["steps"][-1]
+    paths = ("/api/shadow/report", f"/api/registry/attached/{step['details']['shadow_report']['sha256']}")
+    for person, status in (("rita", 403), ("quinn", 200), ("otto", 200)):
+        with signed_in(beside, person) as client:
+            assert [client.get(path).status_code for path in paths] == [status] * 2
+            page = client.get(f"/shadow?candidate={candidate.digest}").text
+            assert ("/api/shadow/report" in page) == (status == 200)
+            assert client.get("/api/shadow").json()["trial"]["differing"]
 
 
 def test_its_findings_are_the_candidate_s_own_and_verify(
@@ -155,6 +198,27 @@ def test_a_candidate_that_cannot_be_loaded_stops_no_start_and_no_unit(tmp_path: 
         shed = sum(event.get("shed", {}).get("fault", 0) for event in (dict(r.details) for r in rows))
         assert shed >= 2
     assert verify_archive(tmp_path / "archive").intact
+
+
+@pytest.mark.parametrize("keys", [
+    {"camera": {"kind": "simulator"}},
+    {"ejector": {"distance_mm": 300, "speed_mm_s": 100}},
+])  # fmt: skip
+def test_a_candidate_is_loaded_beside_every_form_of_recipe(
+    keys: dict[str, Any], package: Package, candidate_file: Path, vial_package: Path, tmp_path: Path
+) -> None:
+    shadow = {"package": {"path": str(candidate_file)}}
+    path = write_recipe(tmp_path, vial_package, shadow=shadow, **keys)
+    path.write_text(path.read_text().replace("deadline_ms: 60000\n", ""))
+    recipe = read_recipe(path)
+    with Archive(tmp_path / "archive") as archive:
+        station = Station(recipe, FollowingDetector(package), archive)  # type: ignore[arg-type]
+        shadow_of = Shadow(recipe, tmp_path, station, archive, "onnxruntime", busy=lambda: False)
+        shadow_of.start()
+        wait_for(lambda: shadow_of.status()["state"] != "starting", 60)
+        status = shadow_of.status()
+        shadow_of.stop()
+    assert (status["state"], status["message"]) == ("running", "")
 
 
 OVERLOAD = 60

@@ -27,7 +27,7 @@ from tests.serve.serving import wait_for
 from tests.serve.shadow.conftest import shadow_events
 from tests.serve.shadow.processes import ORDERS, obedient
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 SOON = Backoff(first_s=0.05, longest_s=0.1, calm_s=60.0, most=3)
 
 

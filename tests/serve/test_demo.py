@@ -4,7 +4,8 @@ reaches out."""
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -20,11 +21,17 @@ CLI = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary() -> Iterator[Path]:
+    """A folder with a short name: the sockets in it have 107 bytes for theirs."""
+    with tempfile.TemporaryDirectory(prefix="demo-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def network(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in which programs that are run leave whom they want to reach outside of this machine."""
     library, log = compiled("reaches_out", tmp_path), tmp_path / "network.log"
-    (tmp_path / "temporary").mkdir()
-    for name, value in (("LD_PRELOAD", library), ("REACHES_OUT_LOG", log), ("TMPDIR", tmp_path / "temporary")):
+    for name, value in (("LD_PRELOAD", library), ("REACHES_OUT_LOG", log), ("TMPDIR", temporary)):
         monkeypatch.setenv(name, str(value))
     asks = "import urllib.request; urllib.request.urlopen('http://maker.invalid')"
     assert subprocess.run([sys.executable, "-c", asks], capture_output=True, check=False).returncode
@@ -34,7 +41,9 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.timeout(240)
-def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: CLI, network: Path) -> None:
+def test_demo_does_the_main_job_twice_in_one_chain(
+    tmp_path: Path, inspection: CLI, network: Path, temporary: Path
+) -> None:
     folder = tmp_path / "demo"
     words = ("demo", "--once", "--archive", folder, "--units", 6, "--rate", 20, "--port", 0)
     done = inspection(*words)
@@ -62,7 +71,7 @@ def test_demo_does_the_main_job_twice_in_one_chain(tmp_path: Path, inspection: C
     line_events = [entry.reason for entry in both if str(entry.reason).startswith("line_")]
     assert line_events == ["line_started", "line_stopped"] * 2
     assert not network.exists(), network.read_text()
-    assert list((tmp_path / "temporary").rglob("*.ses")) == [], "ONNX Runtime opened a session to report"
+    assert list(temporary.rglob("*.ses")) == [], "ONNX Runtime opened a session to report"
 
 
 def entries(folder: Path) -> list[Entry]:

@@ -69,13 +69,6 @@ class PairedRates:
     confidence: float
 
 
-def discordance(old_stopped: np.ndarray, new_stopped: np.ndarray) -> Discordance:
-    """Counts of two boolean arrays `[N]`."""
-    old, new = np.asarray(old_stopped, dtype=bool), np.asarray(new_stopped, dtype=bool)
-    both, lost, gained = int(np.sum(old & new)), int(np.sum(old & ~new)), int(np.sum(~old & new))
-    return Discordance(both, lost, gained, len(old) - both - lost - gained)
-
-
 def mcnemar(lost: int, gained: int) -> McNemar:
     """Q. McNemar, Psychometrika 12 (1947) 153-157, exactly: the binomial test of the changed units. Mid-p as in M. W.
     Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are better

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from inspection.equivalence.figures import Codes, Margins, figures
 from inspection.equivalence.paired_rates import (
     Discordance,
     compare_rates,
-    discordance,
     mcnemar,
     score_interval,
     score_z,
@@ -93,10 +93,11 @@ def test_one_more_lost_unit_never_helps(found: Discordance, margin: float) -> No
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
 def test_every_unit_is_counted_once(decided: list[tuple[bool, bool]]) -> None:
-    old, new = (np.array([pair[side] for pair in decided], dtype=bool) for side in (0, 1))
-    found = discordance(old, new)
+    old, new = (np.array([2 * pair[side] for pair in decided], dtype=np.int8) for side in (0, 1))
+    none, unknown = np.full(len(decided), np.nan), np.zeros(len(decided), dtype=bool)
+    found = figures(Codes(old, new, none, none, unknown, unknown), Margins())
     assert found.units == len(decided)
-    assert (found.lost, found.gained) == (decided.count((True, False)), decided.count((False, True)))
+    assert (found.mcnemar.lost, found.mcnemar.gained) == (decided.count((True, False)), decided.count((False, True)))
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0, -0.01, 1.5])

@@ -139,6 +139,11 @@ class Line:
         return on_the_way | {"frames": self.inspector.waiting}
 
     @property
+    def shadow_status(self) -> dict[str, Any] | None:
+        """See `Shadow.status`; None without a shadow."""
+        return self.shadow.status() if self.shadow else None
+
+    @property
     def camera_states(self) -> list[dict[str, Any]]:
         """Of each camera of the recipe its name, how many frames of a unit it gives, and how it is."""
         open_now = dict(self.cameras)

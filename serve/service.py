@@ -233,7 +233,7 @@ class Service:
             "change_control": self.line.admission.get("change_control"),
             "line": "changeover" if self.changing else self.line.state,
             "challenge": self.challenges.state() if self._archive else None,
-            "shadow": self.line.shadow.status() if self.line.shadow else None,
+            "shadow": self.line.shadow_status,
             "alarm": self.alarm,
             "alarms": [vars(alarm) for alarm in self.alarms.all],
             "tally": self.tally.snapshot(),
@@ -255,7 +255,7 @@ class Service:
             self.line.state == "running", self.line.queues, self.line.inspector.restarts,
             [alarm.code for alarm in self.alarms.all],
             (recipe.station, recipe.label, detector.package.digest, detector.runtime),
-            self.line.shadow.status() if self.line.shadow else None,
+            self.line.shadow_status,
         )  # fmt: skip
 
     def station_state(self) -> StationState:

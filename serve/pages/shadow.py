@@ -38,7 +38,7 @@ def _shown(service: Service, who: Who, candidate: str) -> dict[str, Any]:
         return by_digest.get(identity["sha256"])
 
     return {
-        "running": service.line.shadow.status() if service.line.shadow else None, "trial": found,
+        "running": service.line.shadow_status, "trial": found,
         "trials": service.shadow_report.trials(), "candidate": candidate, "registered": registered,
         "may_report": knows_decisions(who),
     }  # fmt: skip

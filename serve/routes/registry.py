@@ -117,7 +117,7 @@ def _found(archive: ArchiveDep, kind: Kind, name: str, version: str) -> Version:
 def _page(data: bytes) -> bytes:
     try:
         return render_page(json.loads(data))
-    except Exception as error:  # whoever attached it may have written it by hand
+    except Exception as error:  # an older version of this software made it
         raise Problem(
             409, "report_unreadable", "the report has not all that a page of it shows; take its JSON"
         ) from error

@@ -23,7 +23,7 @@ def shadow(service: ServiceDep, candidate: Named = "") -> dict[str, Any]:
     """`running`: the candidate that looks at units now, and its counts since the line started (null without one);
     `trial`: what is on record of the trial that was added to last, with the verdict so far (null without one);
     `trials`: all that there are."""
-    running = service.line.shadow.status() if service.line.shadow else None
+    running = service.line.shadow_status
     found = service.shadow_report.answer(candidate)
     return {"running": running, "trial": found, "trials": service.shadow_report.trials()}
 
